@@ -1,0 +1,23 @@
+import type { TestProject } from 'vitest/node';
+import { embeddedBinaries, startPostgres } from '../../lib/local/postgres.ts';
+import { installTemplate } from './template.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    postgresUrl: string;
+    postgresMajor: number;
+  }
+}
+
+/** One server for all test files of a run; each test file clones databases from the template made here. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const major = Number(process.env.SKYTOOLS_TEST_PG ?? 18);
+  const server = await startPostgres({
+    binaries: embeddedBinaries(major),
+    settings: { max_prepared_transactions: 20, autovacuum: true },
+  });
+  await installTemplate(server.url());
+  project.provide('postgresUrl', server.url());
+  project.provide('postgresMajor', major);
+  return () => server.stop('immediate');
+}
