@@ -1,0 +1,9 @@
+-- pgq_coop.version() -> text
+--
+-- Version of the contract that this schema keeps. A constant, because nothing is
+-- registered in pg_extension.
+create or replace function pgq_coop.version()
+returns text
+language sql
+immutable
+as $$ select '3.4'::text $$;

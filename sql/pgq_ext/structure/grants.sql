@@ -1,0 +1,24 @@
+-- Rights: everybody may use the schema and ask its version; the functions are for pgq_writer,
+-- upgrade_schema for the owner. Without that role they stay with the owner.
+grant usage on schema pgq_ext to public;
+
+do $$
+declare
+    v_function regprocedure;
+begin
+    for v_function in
+        select p.oid::regprocedure
+          from pg_catalog.pg_proc p
+         where p.pronamespace = 'pgq_ext'::regnamespace
+           and p.proname <> 'version'
+         order by p.oid
+    loop
+        execute format('revoke all on function %s from public', v_function);
+        if to_regrole('pgq_writer') is not null
+           and v_function <> 'pgq_ext.upgrade_schema()'::regprocedure then
+            execute format('grant execute on function %s to pgq_writer', v_function);
+        end if;
+    end loop;
+end;
+$$;
+grant execute on function pgq_ext.version() to public;
