@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { z } from 'zod';
+import type { Config } from './config.ts';
+import { UsageError } from './errors.ts';
+
+const name = z.string().min(1, 'must not be empty');
+const seconds = z.number().nonnegative();
+
+/**
+ * Ticks every 5 s cost about $0.65 a month for one database; a quarter of an hour is the
+ * longest delay SQS knows, so an idle database is looked at again within it.
+ */
+const tick = z
+  .strictObject({
+    intervalSeconds: z.number().min(1).max(60).default(5),
+    idleAfterSeconds: seconds.default(600),
+    idleMaximumSeconds: z.number().min(0).max(900).default(0),
+  })
+  .prefault({});
+
+const database = z.strictObject({ url: name, tick });
+
+const base = {
+  database: name,
+  queue: name,
+  consumer: name.optional(),
+  minLagSeconds: seconds.optional(),
+  minCount: z.int().positive().optional(),
+  minIntervalSeconds: seconds.optional(),
+  subconsumers: z.int().min(0).max(1000).default(0),
+  deadAfterSeconds: z.number().min(60).default(1800),
+};
+
+const consumer = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('handler'), handler: name, ...base }),
+  z.strictObject({ kind: z.literal('queue-mover'), target: name, targetQueue: name, ...base }),
+  z.strictObject({
+    kind: z.literal('apply-rows'),
+    target: name,
+    tables: z.record(name, name).optional(),
+    ...base,
+  }),
+]);
+
+const schema = z
+  .strictObject({
+    databases: z.record(name, database),
+    consumers: z.record(name, consumer).default({}),
+    londiste: z.record(name, z.unknown()).default({}),
+    walmgr: z.record(name, z.unknown()).default({}),
+  })
+  .superRefine((config, context) => {
+    for (const [key, value] of Object.entries(config.consumers)) {
+      for (const field of ['database', 'target'] as const) {
+        const reference = field in value ? (value as Record<string, unknown>)[field] : undefined;
+        if (typeof reference === 'string' && !(reference in config.databases)) {
+          context.addIssue({
+            code: 'custom',
+            path: ['consumers', key, field],
+            message: `database "${reference}" is not configured under "databases"`,
+          });
+        }
+      }
+    }
+  });
+
+/** What a user writes in skytools.config.ts: everything with a default may be left out. */
+export type ConfigInput = z.input<typeof schema>;
+
+/** Gives skytools.config.ts its types; checking happens when it is read. */
+export function defineConfig(config: ConfigInput): ConfigInput {
+  return config;
+}
+
+/**
+ * Validates a configuration and fills in the defaults.
+ *
+ * @throws UsageError CONFIG_INVALID with the path of each wrong key
+ */
+export function parseConfig(input: unknown, file = 'skytools.config.ts'): Config {
+  const result = schema.safeParse(input);
+  if (!result.success) {
+    const problems = result.error.issues.map(
+      (issue) => `${issue.path.join('.') || '(top)'}: ${issue.message}`,
+    );
+    throw new UsageError('CONFIG_INVALID', `configuration refused: ${problems.join('; ')}`, {
+      subject: { file },
+      hint: 'correct the keys named; docs/reference/configuration.md lists them all',
+    });
+  }
+  const consumers = Object.entries(result.data.consumers).map(([key, value]) => [
+    key,
+    { ...value, consumer: value.consumer ?? key },
+  ]);
+  return { ...result.data, consumers: Object.fromEntries(consumers) } as Config;
+}
+
+/**
+ * Reads and validates a config file (TypeScript, JavaScript or JSON).
+ *
+ * @throws UsageError CONFIG_NOT_FOUND, CONFIG_INVALID
+ */
+export async function loadConfigFile(file: string): Promise<Config> {
+  const absolute = path.resolve(file);
+  if (!existsSync(absolute)) {
+    throw new UsageError('CONFIG_NOT_FOUND', `no configuration at ${file}`, {
+      subject: { file },
+      hint: 'name it with --config FILE, or create a skytools.config.ts (README.md shows one)',
+    });
+  }
+  const attributes = absolute.endsWith('.json') ? { with: { type: 'json' } } : undefined;
+  const module = (await import(pathToFileURL(absolute).href, attributes)) as { default?: unknown };
+  if (module.default === undefined) {
+    throw new UsageError('CONFIG_INVALID', `${file} has no default export`, {
+      subject: { file },
+      hint: 'write `export default defineConfig({ … })`',
+    });
+  }
+  return parseConfig(module.default, file);
+}
