@@ -1,0 +1,77 @@
+-- pgq.open_batch(i_queue_name, i_consumer_name, i_min_lag, i_min_count, i_min_interval)
+--   -> record
+--
+-- Everything a consumer needs to start on a batch, in one call: claims the subscription for
+-- this transaction, opens the next batch (or the one that is open), and gives the query that
+-- reads it. Does not wait: where another transaction or a lease holds the subscription, the
+-- state says so.
+--
+-- Parameters:
+--   i_queue_name, i_consumer_name            who consumes what
+--   i_min_lag, i_min_count, i_min_interval   as in pgq.next_batch_custom
+-- Returns: state = 'open' (with all the rest), 'idle' (no batch to be had now) or 'busy'
+--   (held by another transaction or lease); the batch's ticks as pgq.next_batch_custom gives
+--   them; event_sql = pgq.batch_event_sql; done_event = the last ev_id of the batch that an
+--   earlier transaction has done, or NULL
+-- Raises: 'Not subscriber to queue: <queue>/<consumer>'
+-- Calls: pgq.next_batch_custom, pgq.batch_event_sql
+-- Tables written: pgq.subscription
+create or replace function pgq.open_batch(
+    i_queue_name text, i_consumer_name text,
+    i_min_lag interval, i_min_count int4, i_min_interval interval,
+    out state text,
+    out batch_id int8, out cur_tick_id int8, out prev_tick_id int8,
+    out cur_tick_time timestamptz, out prev_tick_time timestamptz,
+    out cur_tick_event_seq int8, out prev_tick_event_seq int8,
+    out event_sql text, out done_event int8)
+returns record
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_queue    int4;
+    v_consumer int4;
+begin
+    select q.queue_id, c.co_id
+      into v_queue, v_consumer
+      from pgq.queue q, pgq.consumer c
+     where q.queue_name = i_queue_name
+       and c.co_name = i_consumer_name;
+    perform 1 from pgq.subscription s
+      where s.sub_queue = v_queue and s.sub_consumer = v_consumer
+        for update skip locked;
+    if not found then
+        if not exists (select 1 from pgq.subscription s
+                        where s.sub_queue = v_queue and s.sub_consumer = v_consumer) then
+            raise exception 'Not subscriber to queue: %/%',
+                coalesce(i_queue_name, 'NULL'), coalesce(i_consumer_name, 'NULL');
+        end if;
+        state := 'busy';
+        return;
+    end if;
+
+    if exists (select 1 from pgq.consumer_lease l
+                where l.lease_queue = v_queue and l.lease_consumer = v_consumer
+                  and l.lease_until > clock_timestamp()) then
+        state := 'busy';
+        return;
+    end if;
+
+    select b.batch_id, b.cur_tick_id, b.prev_tick_id, b.cur_tick_time, b.prev_tick_time,
+           b.cur_tick_event_seq, b.prev_tick_event_seq
+      into batch_id, cur_tick_id, prev_tick_id, cur_tick_time, prev_tick_time,
+           cur_tick_event_seq, prev_tick_event_seq
+      from pgq.next_batch_custom(i_queue_name, i_consumer_name,
+                                 i_min_lag, i_min_count, i_min_interval) b;
+    if batch_id is null then
+        state := 'idle';
+        return;
+    end if;
+    state := 'open';
+    event_sql := pgq.batch_event_sql(batch_id);
+    done_event := (select l.progress_event from pgq.consumer_lease l
+                    where l.lease_queue = v_queue and l.lease_consumer = v_consumer
+                      and l.progress_batch = batch_id);
+end;
+$$;
