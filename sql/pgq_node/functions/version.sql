@@ -1,0 +1,9 @@
+-- pgq_node.version() -> text
+--
+-- Version of the contract that this schema keeps. A constant, because nothing is registered in
+-- pg_extension.
+create or replace function pgq_node.version()
+returns text
+language sql
+immutable
+as $$ select '3.5'::text $$;
