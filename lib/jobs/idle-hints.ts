@@ -1,17 +1,13 @@
-import type { IncomingMessage } from 'node:http';
+import { createHash } from 'node:crypto';
 import { logError } from '../platform/logger.ts';
+import { S3Client } from '../walmgr/s3/client.ts';
 
-/** The calls of an S3 client that hints need. */
-export interface HintStore {
-  call(call: {
-    method: 'GET' | 'PUT';
-    key: string;
-    headers?: Record<string, string>;
-    body?: Buffer;
-    bodySha256?: string;
-    accept?: number[];
-  }): Promise<IncomingMessage>;
-}
+/** Names the bucket of the hints; without it every database is ticked every minute. */
+const BUCKET_VARIABLE = 'SKYTOOLS_HINTS_BUCKET';
+
+/** A hint is not worth waiting for, in milliseconds. */
+const RETRY_FOR_MS = 2_000;
+const IDLE_TIMEOUT_MS = 2_000;
 
 /** Until when each idle database may be left alone, in milliseconds since 1970. */
 type Hints = Record<string, number>;
@@ -31,9 +27,9 @@ interface Version {
  * database is ticked once more than needed, or at most a quarter of an hour late.
  */
 export class IdleHints {
-  readonly #store: HintStore;
+  readonly #store: S3Client;
 
-  constructor(store: HintStore) {
+  constructor(store: S3Client) {
     this.#store = store;
   }
 
@@ -76,10 +72,12 @@ export class IdleHints {
   }
 
   async #write(hints: Hints, etag: string | undefined): Promise<boolean> {
+    const body = Buffer.from(JSON.stringify(hints));
     const response = await this.#store.call({
       method: 'PUT',
       key: KEY,
-      body: Buffer.from(JSON.stringify(hints)),
+      body,
+      bodySha256: createHash('sha256').update(body).digest('hex'),
       headers: {
         'content-type': 'application/json',
         ...(etag === undefined ? { 'if-none-match': '*' } : { 'if-match': etag }),
@@ -89,4 +87,23 @@ export class IdleHints {
     response.resume();
     return response.statusCode === 200;
   }
+}
+
+let hints: IdleHints | undefined;
+
+/** The hints of this deployment, or undefined where no bucket is configured for them. */
+export function hintsFromEnvironment(env: NodeJS.ProcessEnv = process.env): IdleHints | undefined {
+  const bucket = env[BUCKET_VARIABLE];
+  if (!bucket) return undefined;
+  const endpoint = env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
+  hints ??= new IdleHints(
+    new S3Client({
+      bucket,
+      region: env.AWS_REGION ?? 'us-east-1',
+      retryForMs: RETRY_FOR_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
+      ...(endpoint ? { endpoint } : {}),
+    }),
+  );
+  return hints;
 }

@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type BuildOptions, build } from 'esbuild';
+import { BUNDLED_CONFIG, type Config } from '../../lib/platform/config.ts';
+import { loadConfigFile } from '../../lib/platform/config-file.ts';
+import { functions } from '../functions.ts';
+import { slim } from './slim.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+
+/** pg is CommonJS and asks for node's modules with require(), which an ES module bundle has to be given. */
+const REQUIRE = "import{createRequire as r}from'node:module';const require=r(import.meta.url);";
+
+/** Loaded on demand and part of Lambda's own runtime; bundling them would double the size of every function. */
+const IN_RUNTIME = ['@aws-sdk/client-ssm', '@aws-sdk/client-secrets-manager'];
+
+const common: BuildOptions = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node22',
+  minify: true,
+  keepNames: false,
+  legalComments: 'none',
+  mainFields: ['module', 'main'],
+  banner: { js: REQUIRE },
+  external: ['pg-native', ...IN_RUNTIME],
+  absWorkingDir: root,
+  logLevel: 'warning',
+  plugins: [slim],
+};
+
+/** Bundles one TypeScript file into one ES module. */
+async function bundle(source: string, target: string): Promise<void> {
+  await build({ ...common, entryPoints: [source], outfile: target });
+}
+
+/** Modules of the user's own handlers, bundled beside the consume function by the consumer's name. */
+async function bundleHandlers(config: Config, configFile: string, directory: string): Promise<void> {
+  for (const [name, consumer] of Object.entries(config.consumers)) {
+    if (consumer.kind !== 'handler') continue;
+    const source = path.resolve(path.dirname(configFile), consumer.handler);
+    await bundle(source, path.join(directory, 'handlers', `${name}.mjs`));
+  }
+}
+
+/**
+ * Builds every function into `output/<name>/index.mjs`, with the validated configuration beside it.
+ *
+ * @throws UsageError CONFIG_INVALID before anything is written
+ */
+export async function buildFunctions(configFile: string, output: string): Promise<void> {
+  const config = await loadConfigFile(configFile);
+  await rm(output, { recursive: true, force: true });
+  for (const { name } of functions) {
+    const directory = path.join(output, name);
+    await mkdir(directory, { recursive: true });
+    await bundle(path.join(root, 'functions', `${name}.ts`), path.join(directory, 'index.mjs'));
+    await writeFile(path.join(directory, BUNDLED_CONFIG), JSON.stringify(config));
+  }
+  if (functions.some(({ name }) => name === 'consume')) {
+    await bundleHandlers(config, configFile, path.join(output, 'consume'));
+  }
+}
+
+if (import.meta.main) {
+  const configFile = process.env.SKYTOOLS_CONFIG ?? path.join(root, 'skytools.config.ts');
+  if (!existsSync(configFile)) throw new Error(`no configuration at ${configFile}`);
+  await buildFunctions(configFile, path.join(root, 'dist', 'functions'));
+}

@@ -1,0 +1,67 @@
+import type { JobKind } from '../lib/jobs/messages.ts';
+
+/** What starts a function. */
+export type FunctionTrigger =
+  | { schedule: string }
+  /** Messages of one kind of job. `maximumConcurrency` bounds the connections to the databases. */
+  | { queue: JobKind; batchSize: number; maximumConcurrency: number };
+
+/** One deployed function. serverless.yml is checked against this list, and the local runner is driven by it. */
+export interface FunctionSpec {
+  name: string;
+  /** Seconds; the queue's visibility time-out is six times this, as AWS asks for. */
+  timeoutSeconds: number;
+  memoryMb: number;
+  triggers: FunctionTrigger[];
+  /** Kinds of messages it sends: the queues its role may send to. */
+  sends: JobKind[];
+  /** Reads connect strings, and so secrets. */
+  connects: boolean;
+  /** Access to the object with the idle hints. */
+  hints: 'none' | 'read' | 'write';
+}
+
+/** AWS: "set the visibility timeout to at least six times the function timeout". */
+export const VISIBILITY_FACTOR = 6;
+
+/** A message is given up after so many receives; its work is woken again by the next tick. */
+export const MAX_RECEIVES = 5;
+
+export const functions: readonly FunctionSpec[] = [
+  {
+    name: 'sweep',
+    timeoutSeconds: 10,
+    memoryMb: 128,
+    triggers: [{ schedule: 'rate(1 minute)' }],
+    sends: ['tick'],
+    connects: false,
+    hints: 'read',
+  },
+  {
+    name: 'tick',
+    timeoutSeconds: 60,
+    memoryMb: 256,
+    triggers: [{ queue: 'tick', batchSize: 1, maximumConcurrency: 10 }],
+    sends: ['tick', 'consume', 'maintain'],
+    connects: true,
+    hints: 'write',
+  },
+  {
+    name: 'maintain',
+    timeoutSeconds: 300,
+    memoryMb: 256,
+    triggers: [{ queue: 'maintain', batchSize: 1, maximumConcurrency: 5 }],
+    sends: ['maintain'],
+    connects: true,
+    hints: 'none',
+  },
+  {
+    name: 'consume',
+    timeoutSeconds: 300,
+    memoryMb: 512,
+    triggers: [{ queue: 'consume', batchSize: 1, maximumConcurrency: 20 }],
+    sends: ['consume', 'tick'],
+    connects: true,
+    hints: 'none',
+  },
+];
