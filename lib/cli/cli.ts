@@ -1,0 +1,142 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { errorMessage, SkytoolsError } from '../platform/errors.ts';
+import { CommandContext, type GlobalOptions } from './context.ts';
+import { EXIT, type ExitCode, exitCodeOf } from './exit.ts';
+import type { Io } from './io.ts';
+import { toJson } from './output.ts';
+
+/** An action: gets the context, its arguments and its own options. May return an exit code other than 0. */
+export type Action<Options extends object = Record<string, unknown>> = (
+  context: CommandContext,
+  args: string[],
+  options: Options,
+) => Promise<unknown>;
+
+/** A line of "Examples" in the help: the command and what it does. */
+export type Example = readonly [command: string, explanation: string];
+
+const examplesOf = new WeakMap<Command, readonly Example[]>();
+
+/** The examples given to a command, for the generated reference. */
+export const exampleLines = (command: Command): readonly Example[] => examplesOf.get(command) ?? [];
+
+/**
+ * The command tree under construction. Command files say what a command is called and takes, and give an action; what an
+ * action needs (drivers, SDKs) it imports when it runs, so that `skytools --help` stays quick.
+ */
+export class Cli {
+  readonly program: Command;
+  readonly io: Io;
+  readonly #abort = new AbortController();
+  #exitCode: ExitCode = EXIT.ok;
+
+  constructor(program: Command, io: Io) {
+    this.program = program;
+    this.io = io;
+  }
+
+  get exitCode(): ExitCode {
+    return this.#exitCode;
+  }
+
+  /** Stops the running action at its next step. */
+  interrupt(): void {
+    this.#abort.abort(new Error('interrupted'));
+  }
+
+  /** A group such as `queue`: a noun whose verbs are added to the returned command. */
+  group(name: string, summary: string, parent: Command = this.program): Command {
+    const group = parent.command(name).description(summary);
+    group.action(() => group.help({ error: true }));
+    return group;
+  }
+
+  /** Gives `command` its action and its examples. */
+  action<Options extends object>(
+    command: Command,
+    examples: readonly Example[],
+    action: Action<Options>,
+  ): Command {
+    examplesOf.set(command, examples);
+    if (examples.length > 0) command.addHelpText('after', () => `\nExamples:\n${formatExamples(examples)}`);
+    return command.action(async (...all: unknown[]) => {
+      const self = all.at(-1) as Command;
+      const context = new CommandContext(self.optsWithGlobals<GlobalOptions>(), this.io, this.#abort.signal);
+      try {
+        const code = await action(context, self.processedArgs.flat() as string[], self.opts<Options>());
+        if (typeof code === 'number') this.#exitCode = code as ExitCode;
+      } finally {
+        await context.close();
+      }
+    });
+  }
+
+  /** Runs a command line and reports its errors. */
+  async run(argv: readonly string[]): Promise<ExitCode> {
+    try {
+      await this.program.parseAsync(argv, { from: 'user' });
+      return this.#exitCode;
+    } catch (error) {
+      return this.#report(error, argv);
+    }
+  }
+
+  #report(error: unknown, argv: readonly string[]): ExitCode {
+    if (error instanceof CommanderError) {
+      // Commander has printed its message (or the help) already.
+      return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    }
+    if (this.#abort.signal.aborted) return EXIT.interrupted;
+    this.io.stderr.write(formatError(error, argv.includes('--json')));
+    return exitCodeOf(error);
+  }
+}
+
+/** `error: message (CODE)` and its hint, or one JSON object. */
+export function formatError(error: unknown, json: boolean): string {
+  if (!(error instanceof SkytoolsError)) {
+    const message = errorMessage(error);
+    if (json) return `${toJson({ error: 'UNEXPECTED', message })}\n`;
+    return `error: ${message} (UNEXPECTED)\n${error instanceof Error && error.stack ? `${error.stack}\n` : ''}`;
+  }
+  if (json) return `${toJson(error.toJSON())}\n`;
+  const subject = Object.entries(error.subject)
+    .filter(([, value]) => value !== undefined && !error.message.includes(value))
+    .map(([name, value]) => `${name} ${value}`);
+  const about = subject.length > 0 ? ` [${subject.join(', ')}]` : '';
+  return `error: ${error.message}${about} (${error.code})\n${error.hint ? `hint: ${error.hint}\n` : ''}`;
+}
+
+function formatExamples(examples: readonly Example[]): string {
+  return examples.map(([command, explanation]) => `  # ${explanation}\n  $ ${command}`).join('\n');
+}
+
+/** An option's parser for whole numbers. */
+export function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('not a whole number');
+  return Number(text);
+}
+
+/** An option's parser for int8 ids. */
+export function int8(text: string): bigint {
+  if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('not a whole number');
+  return BigInt(text);
+}
+
+/** A new `Command` tree with our output streams and error handling. */
+export function createCommand(io: Io): Command {
+  const program = new Command();
+  const settings = {
+    writeOut: (text: string) => void io.stdout.write(text),
+    writeErr: (text: string) => void io.stderr.write(text),
+    getOutHelpWidth: () => io.stdout.columns ?? 100,
+    getErrHelpWidth: () => io.stderr.columns ?? 100,
+    getOutHasColors: () => io.stdout.isTTY === true,
+    getErrHasColors: () => io.stderr.isTTY === true,
+  };
+  return program
+    .exitOverride()
+    .configureOutput(settings)
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help shows the options)');
+}

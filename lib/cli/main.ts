@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+import { enableCompileCache } from 'node:module';
+import { EXIT } from './exit.ts';
+import { processIo } from './io.ts';
+import { runCommandLine } from './program.ts';
+
+enableCompileCache();
+
+// A reader that has seen enough (`skytools event peek q | head`) closes the pipe: that is no fault.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.ok);
+    throw error;
+  });
+}
+
+/** Time for a command to stop by itself after Ctrl-C, in milliseconds; PostgreSQL rolls back what was open. */
+const GRACE_MS = 2_000;
+
+process.exitCode = await runCommandLine(process.argv.slice(2), processIo(), (interrupt) => {
+  let interrupted = false;
+  process.on('SIGINT', () => {
+    if (interrupted) process.exit(EXIT.interrupted);
+    interrupted = true;
+    interrupt();
+    setTimeout(() => process.exit(EXIT.interrupted), GRACE_MS).unref();
+  });
+});

@@ -1,0 +1,54 @@
+import { Cli, createCommand } from './cli.ts';
+import { registerCompletionCommand } from './commands/completion.ts';
+import { registerDoctorCommand } from './commands/doctor.ts';
+import { registerInstallCommands } from './commands/install.ts';
+import type { ExitCode } from './exit.ts';
+import type { Io } from './io.ts';
+import { packageVersion } from './version.ts';
+
+/** The file that holds the configuration unless --config names another. */
+export const DEFAULT_CONFIG = 'skytools.config.ts';
+
+const REGISTER = [registerInstallCommands, registerDoctorCommand, registerCompletionCommand];
+
+/** The whole command tree. */
+export function createProgram(io: Io): Cli {
+  const program = createCommand(io);
+  program
+    .name('skytools')
+    .description(
+      'PgQ queues, Londiste replication and WAL archiving for PostgreSQL, as short-lived functions',
+    )
+    .usage('[options] <command>')
+    .version(packageVersion(), '--version', 'print the version')
+    .option('--config <file>', 'configuration file', DEFAULT_CONFIG)
+    .option('--database <name>', 'database, by its name in the configuration')
+    .option('--url <url>', 'database, as a postgres:// URL or a libpq connect string')
+    .option('--json', 'print data and errors as JSON (int8 values as strings)')
+    .option('--quiet', 'print data and errors only')
+    .option('--no-color', 'no colours (NO_COLOR=1 does the same)')
+    .addHelpText(
+      'after',
+      `
+Without --database and --url, libpq's PGHOST, PGSERVICE and the like name the database, else the only one configured.
+Exit codes: 0 ok, 1 fault, 2 usage, 3 unhealthy.`,
+    );
+  const cli = new Cli(program, io);
+  for (const register of REGISTER) register(cli);
+  return cli;
+}
+
+/** Runs one command line. */
+export async function runCommandLine(
+  argv: readonly string[],
+  io: Io,
+  onInterrupt?: (interrupt: () => void) => void,
+): Promise<ExitCode> {
+  const cli = createProgram(io);
+  onInterrupt?.(() => cli.interrupt());
+  if (argv.length === 0) {
+    io.stderr.write(cli.program.helpInformation());
+    return 2;
+  }
+  return cli.run(argv);
+}

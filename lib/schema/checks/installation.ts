@@ -1,0 +1,82 @@
+import type { Client } from '../../postgres/connect.ts';
+import { installSql } from '../compose.ts';
+import { findDrift } from '../drift.ts';
+import type { DatabaseState } from '../inspect.ts';
+import { OLDEST_SERVER } from '../plan.ts';
+import { type Finding, fault, ok, warning } from './finding.ts';
+
+/** How many changed functions are named before the rest is counted. */
+const NAMED = 5;
+
+/** Server version, what is installed, whether it is still what was installed, roles. */
+export async function checkInstallation(
+  client: Client,
+  state: DatabaseState,
+  version: string,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const major = Math.floor(state.serverVersion / 10_000);
+  findings.push(
+    state.serverVersion < OLDEST_SERVER
+      ? fault('server', `PostgreSQL ${major} is too old`, 'PostgreSQL 14 is the oldest version supported')
+      : ok('server', `PostgreSQL ${major}`),
+  );
+  findings.push(await checkVersion(state, version));
+  if (state.installed) findings.push(...(await checkDrift(client)));
+  if (state.missingRoles.length > 0) {
+    const roles = state.missingRoles.join(', ');
+    findings.push(
+      warning(
+        'roles',
+        `roles missing: ${roles}`,
+        `run \`${state.missingRoles.map((role) => `create role ${role}`).join('; ')}\` as a role with CREATEROLE, then \`skytools install --repair\``,
+      ),
+    );
+  }
+  return findings;
+}
+
+async function checkVersion(state: DatabaseState, version: string): Promise<Finding> {
+  if (state.extensions.length > 0) {
+    const names = state.extensions.map((extension) => `${extension.name} ${extension.version}`).join(', ');
+    return warning(
+      'version',
+      `PgQ runs as the C extension (${names})`,
+      'run `skytools install` to take it over in place; nothing is lost',
+    );
+  }
+  if (state.plainPgq) {
+    return warning(
+      'version',
+      `PgQ ${state.plainPgq} is installed, not by skytools`,
+      'run `skytools install` to take it over in place; nothing is lost',
+    );
+  }
+  if (!state.installed) {
+    return state.unrecorded
+      ? warning('version', 'installed by hand, version not recorded', 'run `skytools install` to record it')
+      : fault('version', 'not installed in this database', 'run `skytools install`');
+  }
+  if (state.installed.version === version && state.installed.checksum === installSql().checksum) {
+    return ok('version', `version ${version} installed`);
+  }
+  return warning(
+    'version',
+    `version ${state.installed.version} is installed, this program is ${version}${state.installed.version === version ? ' with other SQL' : ''}`,
+    'run `skytools install` to bring the database up to this program, or use the program of that version',
+  );
+}
+
+async function checkDrift(client: Client): Promise<Finding[]> {
+  const drift = await findDrift(client);
+  if (drift.length === 0) return [ok('drift', 'every function is as installed')];
+  const named = drift.slice(0, NAMED).map((item) => `${item.function} (${item.change})`);
+  const more = drift.length > NAMED ? ` and ${drift.length - NAMED} more` : '';
+  return [
+    warning(
+      'drift',
+      `${drift.length} functions differ from what was installed: ${named.join(', ')}${more}`,
+      'run `skytools install --repair` to put them back',
+    ),
+  ];
+}

@@ -1,0 +1,37 @@
+import type pg from 'pg';
+import { errorMessage } from '../platform/errors.ts';
+import { type Finding, fault } from './checks/finding.ts';
+import { checkInstallation } from './checks/installation.ts';
+import { checkQueues } from './checks/queues.ts';
+import { checkServer } from './checks/server.ts';
+import { checkTriggers } from './checks/triggers.ts';
+import { inspect } from './inspect.ts';
+
+export type { Finding } from './checks/finding.ts';
+
+/** Everything `skytools doctor` looks at, in the order in which it is printed. Changes nothing. */
+export async function examine(client: pg.Client, version: string): Promise<Finding[]> {
+  const state = await inspect(client);
+  const findings = await checkInstallation(client, state, version);
+  findings.push(...(await guarded('server', () => checkServer(client))));
+  if (state.schemas.includes('pgq')) {
+    findings.push(...(await guarded('queues', () => checkQueues(client))));
+    findings.push(...(await guarded('triggers', () => checkTriggers(client))));
+  }
+  return findings;
+}
+
+/** A check that lacks a right or meets something unforeseen must not hide the others. */
+async function guarded(check: string, run: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await run();
+  } catch (error) {
+    return [
+      fault(
+        check,
+        `could not look at ${check}: ${errorMessage(error)}`,
+        'run doctor as the owner of the database',
+      ),
+    ];
+  }
+}
