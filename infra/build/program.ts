@@ -1,0 +1,29 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { buildWalCommand } from './wal-command.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+
+/**
+ * Builds the command line and the library into `output`: ES modules that share chunks and leave the packages in
+ * package.json to node_modules. Commands stay separate chunks, so that `skytools --help` loads none of them.
+ */
+export async function buildProgram(output: string): Promise<void> {
+  await mkdir(output, { recursive: true });
+  await build({
+    entryPoints: { index: path.join(root, 'lib/index.ts'), 'cli/main': path.join(root, 'lib/cli/main.ts') },
+    outdir: output,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    sourcemap: 'linked',
+    logLevel: 'warning',
+  });
+  await buildWalCommand(path.join(output, 'cli'));
+}
