@@ -1,0 +1,188 @@
+-- pgq.ticker(i_queue_name, i_tick_id, i_orig_timestamp, i_event_seq)
+--
+-- Stores a tick that was made elsewhere, on a queue whose ticks come from outside. Its snapshot is the current one.
+-- Lower ids and sequence values than before are accepted.
+-- Parameters: i_tick_id, i_orig_timestamp, i_event_seq - of the original tick
+-- Returns: i_tick_id
+-- Writes: pgq.tick; sequences of the queue, forwards only
+create or replace function pgq.ticker(
+    i_queue_name text, i_tick_id bigint, i_orig_timestamp timestamptz, i_event_seq bigint)
+returns bigint as $$
+declare
+    _queue record;
+begin
+    -- One tick of a queue at a time, until commit. The snapshot is taken by a later statement than the lock, so that it
+    -- is newer than that of any tick stored before.
+    select q.queue_id, q.queue_tick_seq, q.queue_event_seq
+      into _queue
+      from pgq.queue q
+     where q.queue_name = i_queue_name
+       and q.queue_external_ticker and not q.queue_ticker_paused
+       for no key update;
+    if not found then
+        raise exception 'queue not found or ticker disabled: %', i_queue_name;
+    end if;
+    -- A transaction with one snapshot for all statements cannot do that. It may store a tick if there is none between.
+    if current_setting('transaction_isolation') <> 'read committed'
+       and exists (select from pgq._ticker_state s
+                    where s.queue_id = _queue.queue_id
+                      and s.allocated_tick > coalesce(s.tick_id, 0) and s.allocated_tick < i_tick_id) then
+        raise exception 'could not serialize access: queue "%" has a newer tick', i_queue_name
+            using errcode = 'serialization_failure', hint = 'Repeat the transaction.';
+    end if;
+
+    insert into pgq.tick (tick_queue, tick_id, tick_time, tick_event_seq)
+    values (_queue.queue_id, i_tick_id, i_orig_timestamp, i_event_seq);
+    perform pgq.seq_setval(_queue.queue_tick_seq, i_tick_id);
+    perform pgq.seq_setval(_queue.queue_event_seq, i_event_seq);
+    return i_tick_id;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+
+-- pgq._insert_ticks(i_queue_ids)
+--
+-- Ticks those of the given queues that are due. The caller holds the locks on their rows: the snapshot of this
+-- function's statement is then newer than that of any tick stored before.
+-- Returns: number of ticks; the id of the tick where it is one
+-- Writes: pgq.tick, pgq._first_event_tick, tick sequences
+create or replace function pgq._insert_ticks(i_queue_ids integer[], out ticks bigint, out last_id bigint)
+returns record as $$
+declare
+    -- A transaction with one snapshot for all its statements may miss a tick that was stored after the snapshot was
+    -- taken. It ticks only where the tick it sees is the last that was ever allocated.
+    _fixed_snapshot boolean := pg_catalog.current_setting('transaction_isolation') <> 'read committed';
+begin
+    with due as (
+        select s.queue_id, s.tick_rel, s.event_seq, s.first_event
+          from pgq._ticker_state s
+         where s.queue_id = any (i_queue_ids)
+           and s.due
+           and not s.queue_external_ticker and not s.queue_ticker_paused
+           and (not _fixed_snapshot or coalesce(s.allocated_tick, 0) = coalesce(s.tick_id, 0))
+           -- a snapshot older than that of the last tick, without the excuse of a restored database
+           and (s.tick_id is null
+                or pg_catalog.txid_snapshot_xmax(s.tick_snapshot)
+                   <= pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())
+                or pg_catalog.txid_snapshot_xmax(s.tick_snapshot) > pg_catalog.txid_current())
+    ), stored as (
+        insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
+        select d.queue_id, pg_catalog.nextval(d.tick_rel), pg_catalog.now(), pg_catalog.txid_current_snapshot(),
+               d.event_seq
+          from due d
+        returning tick_id
+    ), counted as (
+        insert into pgq._first_event_tick (queue_id)
+        select d.queue_id from due d where d.first_event
+        on conflict do nothing
+    )
+    select pg_catalog.count(*), pg_catalog.max(t.tick_id)
+      into ticks, last_id
+      from stored t;
+end;
+$$ language plpgsql;
+
+-- pgq.ticker(i_queue_name)
+--
+-- Stores a tick for one queue if its settings ask for one: with new events after max_count events or max_lag, without
+-- after twice the last gap up to idle_period.
+-- Returns: tick id, or NULL when none is needed
+-- Calls: pgq._insert_ticks()
+-- Writes: pgq.tick
+create or replace function pgq.ticker(i_queue_name text)
+returns bigint as $$
+declare
+    _state record;
+    _txid bigint;
+begin
+    select * into _state from pgq._ticker_state s where s.queue_name = i_queue_name;
+    if not found then
+        raise exception 'no such queue';
+    end if;
+    if _state.queue_external_ticker then
+        raise exception 'This queue has external tick source.';
+    end if;
+    if _state.queue_ticker_paused then
+        raise exception 'Ticker has been paused for this queue';
+    end if;
+
+    if _state.odd then
+        if _state.event_rel is null or _state.tick_rel is null then
+            raise exception 'queue "%" has lost a sequence', i_queue_name
+                using errcode = 'undefined_table',
+                      hint = 'Create the sequences named in its row of pgq.queue, or drop the queue.';
+        end if;
+        _txid := txid_current();
+        if txid_snapshot_xmin(_state.tick_snapshot) > _txid then
+            raise exception 'Invalid PgQ state: old xmin=%, old xmax=%, cur txid=%',
+                txid_snapshot_xmin(_state.tick_snapshot), txid_snapshot_xmax(_state.tick_snapshot), _txid
+                using hint = 'The database was restored into a cluster with lower transaction ids.';
+        end if;
+        if _state.new_events < 0 then
+            raise warning 'Negative new_events?  old=% cur=%', _state.tick_event_seq, _state.event_seq;
+        end if;
+        if txid_snapshot_xmax(_state.tick_snapshot) > _txid then
+            raise warning 'Dubious PgQ state: old xmax=%, cur txid=%', txid_snapshot_xmax(_state.tick_snapshot), _txid;
+        end if;
+    end if;
+    if not _state.due then
+        return null;
+    end if;
+
+    perform from pgq.queue q where q.queue_id = _state.queue_id for no key update;
+    if coalesce(_state.allocated_tick, 0) < _state.tick_id then
+        perform setval(_state.tick_rel, _state.tick_id);
+    end if;
+    return (select t.last_id from pgq._insert_ticks(array[_state.queue_id]) t);
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+
+-- pgq.ticker()
+--
+-- Ticks all queues that need it and whose ticks are made here. Idle queues cost one statement for all of them; a queue
+-- that another session is ticking, rotating or dropping is left out; one in a bad state gets a warning.
+-- Returns: number of ticks
+-- Calls: pgq._insert_ticks(), pgq.ticker(queue)
+-- Writes: pgq.tick
+create or replace function pgq.ticker()
+returns bigint as $$
+declare
+    _due integer[];
+    _odd text[];
+    _name text;
+    _message text;
+    _ticks bigint := 0;
+begin
+    select array_agg(s.queue_id) filter (where not s.odd), array_agg(s.queue_name order by s.queue_name) filter (where s.odd)
+      into _due, _odd
+      from pgq._ticker_state s
+     where not s.queue_external_ticker and not s.queue_ticker_paused
+       and (s.due or s.odd);
+
+    if _due is not null then
+        begin
+            _due := array(select q.queue_id from pgq.queue q where q.queue_id = any (_due) order by q.queue_name
+                             for no key update skip locked);
+            _ticks := (select t.ticks from pgq._insert_ticks(_due) t);
+        exception
+            when others then
+                -- one of them is at fault: the others must not wait for it
+                _odd := _odd || array(select q.queue_name from pgq.queue q where q.queue_id = any (_due) order by 1);
+        end;
+    end if;
+
+    if _odd is not null then
+        foreach _name in array _odd loop
+            begin
+                if pgq.ticker(_name) is not null then
+                    _ticks := _ticks + 1;
+                end if;
+            exception
+                when others then
+                    get stacked diagnostics _message = message_text;
+                    raise warning 'no tick for queue "%": %', _name, _message;
+            end;
+        end loop;
+    end if;
+    return _ticks;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,75 @@
+-- Who may do what. Readers consume, writers produce, admins (members of both) administer; everybody sees the state of
+-- queues and consumers, never events. What is not granted here is the owner's alone.
+-- Roles that could not be created are left out; run the install again when they are there.
+do $$
+declare
+    -- role, functions with all their overloads
+    _functions constant jsonb := '{
+        "public": [
+            "get_consumer_info", "get_queue_info", "quote_fqname", "rotation_blockers", "seq_getval", "version",
+            "_listed_columns", "_row_check", "_row_fields", "_row_json", "_row_same", "_row_sql", "_row_urlencoded",
+            "_table_shape", "_trigger_args", "_trigger_eval", "_trigger_event", "_trigger_expr", "_urlencode"
+        ],
+        "pgq_reader": [
+            "batch_event_sql", "batch_event_tables", "batch_retry", "event_retry", "event_retry_many",
+            "find_tick_helper", "finish_batch", "force_tick", "get_batch_cursor", "get_batch_events",
+            "get_batch_info", "next_batch", "next_batch_custom", "next_batch_info", "register_consumer",
+            "register_consumer_at", "unregister_consumer",
+            "acquire_lease", "hold_batch", "open_batch", "release_lease", "renew_lease", "set_batch_progress",
+            "event_failed", "failed_event_count", "failed_event_delete", "failed_event_list", "failed_event_retry"
+        ],
+        "pgq_writer": [
+            "current_event_table", "insert_event", "jsontriga", "logutriga", "sqltriga", "_check_switch"
+        ],
+        "pgq_admin": [
+            "create_queue", "drop_queue", "event_retry_raw", "grant_perms", "insert_event_raw", "maint_operations",
+            "maint_retry_events", "maint_rotate_tables_step1", "maint_rotate_tables_step2",
+            "maint_tables_to_vacuum", "seq_setval", "set_queue_config", "ticker", "tune_storage",
+            "upgrade_schema", "_check_tx_limit", "_complete_queue", "_dispatch_tree", "_generate_insert",
+            "_grant_perms_from"
+        ]
+    }';
+    _function regprocedure;
+    _role text;
+begin
+    for _function, _role in
+        select p.oid, r.key
+          from pg_catalog.pg_proc p
+          left join pg_catalog.jsonb_each(_functions) r on r.value ? p.proname::text
+         where p.pronamespace = 'pgq'::regnamespace
+         order by p.oid
+    loop
+        if _role is distinct from 'public' then
+            execute pg_catalog.format('revoke all on function %s from public', _function);
+        end if;
+        if _role = 'public' or pg_catalog.to_regrole(_role) is not null then
+            execute pg_catalog.format('grant execute on function %s to %s', _function, _role);
+        end if;
+    end loop;
+
+    grant usage on schema pgq to public;
+    revoke all on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.event_template, pgq.retry_queue,
+        pgq._first_event_tick, pgq._ticker_state from public;
+    grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription to public;
+    if pg_catalog.to_regrole('pgq_reader') is not null then
+        grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.event_template to pgq_reader;
+    end if;
+    if pg_catalog.to_regrole('pgq_admin') is not null then
+        grant select, insert, update, delete
+            on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue to pgq_admin;
+        grant select, insert, truncate on pgq.event_template to pgq_admin;
+    end if;
+end;
+$$;
+
+-- Event tables and generated functions of the queues that are there.
+do $$
+declare
+    _queue record;
+begin
+    for _queue in select q.queue_id, q.queue_name from pgq.queue q order by q.queue_id loop
+        perform pgq._complete_queue(_queue.queue_id);
+        perform pgq.grant_perms(_queue.queue_name);
+    end loop;
+end;
+$$;
