@@ -9,7 +9,7 @@ declare
 begin
     if pg_catalog.to_regclass('pgq.queue') is null
        or exists (select from pg_catalog.pg_attribute
-                   where attrelid = 'pgq.tick'::regclass and attname = 'tick_event_seq' and not attisdropped) then
+                   where attrelid = pg_catalog.to_regclass('pgq.tick') and attname = 'tick_event_seq' and not attisdropped) then
         return;
     end if;
 
