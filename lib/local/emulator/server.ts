@@ -125,7 +125,9 @@ async function respond(
 function readRequest(message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Request {
   const [path = '/', query = ''] = splitOnce(message.url ?? '/', '?');
   const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
   let asked = false;
   try {
     decodeURIComponent(path);
