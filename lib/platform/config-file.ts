@@ -34,7 +34,12 @@ const base = {
 };
 
 const consumer = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('handler'), handler: name, ...base }),
+  z.strictObject({
+    kind: z.literal('handler'),
+    handler: name,
+    transactional: z.boolean().default(true),
+    ...base,
+  }),
   z.strictObject({ kind: z.literal('queue-mover'), target: name, targetQueue: name, ...base }),
   z.strictObject({
     kind: z.literal('apply-rows'),

@@ -39,6 +39,11 @@ export interface HandlerConsumerConfig extends ConsumerBase {
   kind: 'handler';
   /** Module path relative to the config file. */
   handler: string;
+  /**
+   * True: the handler writes through its `client`, and the batch is finished in the same transaction. False: it works
+   * elsewhere or takes long; a lease keeps other workers away, and events are delivered at least once.
+   */
+  transactional: boolean;
 }
 
 /** Moves events into a queue of another database. */
