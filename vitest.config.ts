@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          globalSetup: ['test/support/global-postgres.ts'],
+          globalSetup: ['test/support/global-build.ts', 'test/support/global-postgres.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
           pool: 'forks',
