@@ -77,19 +77,28 @@ export class Cli {
       await this.program.parseAsync(argv, { from: 'user' });
       return this.#exitCode;
     } catch (error) {
-      return this.#report(error, argv);
+      return await this.#report(error, argv);
     }
   }
 
-  #report(error: unknown, argv: readonly string[]): ExitCode {
+  async #report(error: unknown, argv: readonly string[]): Promise<ExitCode> {
     if (error instanceof CommanderError) {
       // Commander has printed its message (or the help) already.
       return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     }
     if (this.#abort.signal.aborted) return EXIT.interrupted;
-    this.io.stderr.write(formatError(error, argv.includes('--json')));
-    return exitCodeOf(error);
+    const known = await named(error);
+    this.io.stderr.write(formatError(known, argv.includes('--json')));
+    return exitCodeOf(known);
   }
+}
+
+/** What the server reported gets its code and subject; a fault of this program stays what it is. */
+async function named(error: unknown): Promise<unknown> {
+  if (error instanceof SkytoolsError || typeof (error as { severity?: unknown }).severity !== 'string')
+    return error;
+  const { toSkytoolsError } = await import('../postgres/errors.ts');
+  return toSkytoolsError(error);
 }
 
 /** `error: message (CODE)` and its hint, or one JSON object. */

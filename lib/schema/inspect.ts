@@ -57,8 +57,11 @@ select current_setting('server_version_num')::int as server_version,
        array(select nspname::text from pg_namespace where nspname = any($1)) as schemas,
        array(select n from unnest($2::text[]) n where not exists (select from pg_roles where rolname = n))
          as missing_roles,
-       to_regclass('skytools.installation') is not null as has_record,
-       to_regclass('pgq.queue') is not null as has_queue,
+       exists(select from pg_tables where schemaname = 'skytools' and tablename = 'installation') as has_record,
+       exists(select from pg_tables where schemaname = 'pgq' and tablename = 'queue') as has_queue,
+       -- by catalog, not by name: a role without USAGE on a schema may not even ask for its tables
+       (select coalesce(bool_and(has_schema_privilege(oid, 'USAGE')), true) from pg_namespace where nspname = any($1))
+         as may_look,
        exists(select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
                where n.nspname = 'pgq' and p.proname = 'maint_operations') as has_maint_operations
   from pg_roles r where r.rolname = current_user`;
@@ -100,8 +103,9 @@ export async function inspect(client: Client): Promise<DatabaseState> {
     ? []
     : (await client.query<OwnedObject>(NOT_OWNED, [SCHEMAS, EXTENSIONS])).rows;
   const triggers = await client.query<DatabaseState['triggers'][number]>(TRIGGERS, [SCHEMAS]);
-  const installed = environment.has_record ? await readInstallation(client) : undefined;
-  const counts = environment.has_queue ? await readCounts(client) : undefined;
+  const installed =
+    environment.has_record && environment.may_look ? await readInstallation(client) : undefined;
+  const counts = environment.has_queue && environment.may_look ? await readCounts(client) : undefined;
   const plain = environment.has_queue && !environment.has_record && extensions.rows.length === 0;
   return {
     serverVersion: environment.server_version,
@@ -139,7 +143,11 @@ async function readInstallation(client: Client): Promise<DatabaseState['installe
 export const COMPONENT = 'skytools';
 
 async function readCounts(client: Client) {
-  const rights = await client.query(`select has_table_privilege('pgq.retry_queue', 'SELECT') as retry`);
+  const rights = await client.query(
+    `select has_table_privilege('pgq.queue', 'SELECT') and has_table_privilege('pgq.subscription', 'SELECT') as queues,
+            has_table_privilege('pgq.retry_queue', 'SELECT') as retry`,
+  );
+  if (!rights.rows[0].queues) return undefined;
   const retry = rights.rows[0].retry ? '(select count(*)::int from pgq.retry_queue)' : '0';
   const { rows } = await client.query(
     `select (select count(*)::int from pgq.queue) as queues,

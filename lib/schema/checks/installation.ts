@@ -23,13 +23,18 @@ export async function checkInstallation(
   );
   findings.push(await checkVersion(state, version));
   if (state.installed) findings.push(...(await checkDrift(client)));
-  if (state.missingRoles.length > 0) {
-    const roles = state.missingRoles.join(', ');
+  const missing = state.missingRoles.filter((role) =>
+    state.schemas.some(
+      (schema) => role === `${schema}_reader` || role === `${schema}_writer` || role === `${schema}_admin`,
+    ),
+  );
+  if (missing.length > 0) {
+    const roles = missing.join(', ');
     findings.push(
       warning(
         'roles',
         `roles missing: ${roles}`,
-        `run \`${state.missingRoles.map((role) => `create role ${role}`).join('; ')}\` as a role with CREATEROLE, then \`skytools install --repair\``,
+        `run \`${missing.map((role) => `create role ${role}`).join('; ')}\` as a role with CREATEROLE, then \`skytools install --repair\``,
       ),
     );
   }

@@ -1,0 +1,232 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { installSql } from '../../../lib/schema/compose.ts';
+import { skytools } from '../../support/cli.ts';
+import { asSuperuser, type TestDatabase, testDatabase } from '../../support/postgres.ts';
+
+const install = (database: TestDatabase, ...flags: string[]) =>
+  skytools(['install', '--url', database.url, ...flags]);
+
+describe('install', () => {
+  it('installs into an empty database, and a second time changes nothing', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    const first = await install(database, '--json');
+    expect(first.stderr).toBe('');
+    expect(first.json()).toMatchObject({ changed: true, kind: 'fresh' });
+    expect((await install(database, '--json')).json()).toMatchObject({ changed: false, kind: 'current' });
+    expect(await database.query(`select pgq.create_queue('q') as made`)).toEqual([{ made: 1 }]);
+    const [record] = await database.query('select component, checksum from skytools.installation');
+    expect(record).toEqual({ component: 'skytools', checksum: installSql().checksum });
+  });
+
+  it('lets two sessions install at the same moment: one does it, the other finds it done', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    const results = await Promise.all([install(database, '--json'), install(database, '--json')]);
+    expect(results.map((result) => result.code)).toEqual([0, 0]);
+    const changed = results.map((result) => result.json<{ changed: boolean }>().changed).sort();
+    expect(changed).toEqual([false, true]);
+  });
+
+  it('installed by hand, is recorded by the next install and keeps its queues', async () => {
+    const database = await testDatabase();
+    await database.query(`select pgq.create_queue('kept')`);
+    await database.query(`select pgq.insert_event('kept', 't', 'd')`);
+    expect((await install(database, '--json')).json()).toMatchObject({ changed: true, kind: 'upgrade' });
+    expect(await database.query('select ev_data from pgq.event_template')).toEqual([{ ev_data: 'd' }]);
+  });
+
+  it('--dry-run prints SQL that psql could run, and changes nothing', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    const result = await install(database, '--dry-run');
+    expect(result.code).toBe(0);
+    expect(result.stdout).toMatch(
+      /^begin;\n[\s\S]*create or replace function pgq\.insert_event[\s\S]*commit;\n$/,
+    );
+    expect(result.stderr).toContain('would create the schemas');
+    expect(
+      await database.query(`select nspname from pg_namespace where nspname in ('pgq', 'skytools')`),
+    ).toEqual([]);
+    await database.query(result.stdout);
+    expect((await install(database, '--json')).json()).toMatchObject({ kind: 'upgrade' });
+  });
+
+  it('refuses with the list of missing rights, and leaves nothing behind', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    await asSuperuser(database.superuserUrl, 'create schema pgq');
+    await asSuperuser(
+      database.superuserUrl,
+      `create or replace function pgq.odd() returns int language sql as 'select 1'`,
+    );
+    const result = await install(database);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain('INSTALL_RIGHTS');
+    expect(result.stderr).toContain('ownership of schema pgq: run as postgres');
+    expect(result.stderr).toContain('ownership of function pgq.odd()');
+    expect(await database.query(`select from pg_namespace where nspname = 'skytools'`)).toEqual([]);
+  });
+
+  it('drops and creates anew a function left by another version whose result type differs', async () => {
+    const database = await testDatabase();
+    await database.query('drop function pgq.get_queue_info(text) cascade');
+    await database.query(
+      `create function pgq.get_queue_info(x text) returns text language sql as 'select 1::text'`,
+    );
+    const result = await install(database, '--json');
+    expect(result.json<{ recreated: string[] }>().recreated).toEqual(['pgq.get_queue_info(text)']);
+    expect(await database.query(`select count(*)::int as n from pgq.get_queue_info('none')`)).toEqual([
+      { n: 0 },
+    ]);
+  });
+
+  it('names what depends on a function that has to change, and changes nothing', async () => {
+    const database = await testDatabase();
+    await database.query('drop function pgq.get_queue_info(text) cascade');
+    await database.query(
+      `create function pgq.get_queue_info(x text) returns text language sql as 'select 1::text'`,
+    );
+    await database.query(`create view mine as select pgq.get_queue_info('q')`);
+    const result = await install(database);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain('INSTALL_DEPENDENTS');
+    expect(result.stderr).toContain('view mine');
+  });
+
+  it('upgrades PgQ 2.1 with its queue, consumer, open batch, retries and trigger, and delivers every event', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    const old = readFileSync(path.join(import.meta.dirname, '../../support/pgq-2.1.sql'), 'utf8');
+    await database.query(old);
+    await database.query(`
+      insert into pgq.consumer (co_name) values ('reader');
+      insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick) values (1, 1, 1)`);
+    await database.query(
+      `insert into pgq.event_1_0 (ev_time, ev_type, ev_data) values (now(), 't', 'in the batch')`,
+    );
+    await database.query(
+      `insert into pgq.tick (tick_queue, tick_id) values (1, nextval('pgq.event_1_tick_seq'))`,
+    );
+    await database.query(`
+      update pgq.subscription set sub_batch = nextval('pgq.batch_id_seq'), sub_next_tick = 2;
+      insert into pgq.retry_queue (ev_retry_after, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data)
+      values (now() - interval '1 minute', 1, now(), 1, 1, 't', 'retried');
+      create table watched (id int primary key, note text);
+      create trigger capture after insert on watched for each row execute function pgq.logutriga('old')`);
+    await database.query(
+      `insert into pgq.event_1_0 (ev_time, ev_type, ev_data) values (now(), 't', 'not ticked yet')`,
+    );
+
+    const unasked = await install(database);
+    expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('CLI_NEEDS_YES') });
+    const done = await install(database, '--yes', '--json');
+    expect(done.stderr).toContain('This will:');
+    expect(done.json()).toMatchObject({ kind: 'upgrade-pgq-2', changed: true });
+
+    await database.query(`insert into watched values (1, 'caught')`);
+    await database.query('select pgq.maint_retry_events()');
+    const seen: string[] = [];
+    for (let round = 0; round < 3; round++) {
+      await database.query(`select pgq.force_tick('old')`);
+      await database.query('select pgq.ticker()');
+      const [batch] = await database.query<{ id: string | null }>(
+        `select pgq.next_batch('old', 'reader') as id`,
+      );
+      if (batch?.id == null) continue;
+      const events = await database.query<{ ev_data: string }>('select * from pgq.get_batch_events($1)', [
+        batch.id,
+      ]);
+      seen.push(...events.map((event) => event.ev_data));
+      await database.query('select pgq.finish_batch($1)', [batch.id]);
+    }
+    // The first event was inserted in the transaction of the first tick, which therefore does not show it.
+    const expected = ['id=1&note=caught', 'in the batch', 'not ticked yet', 'retried', 'ticked before'];
+    expect(seen.sort()).toEqual(expected);
+  });
+});
+
+describe('uninstall', () => {
+  const uninstall = (database: TestDatabase, ...flags: string[]) =>
+    skytools(['uninstall', '--url', database.url, ...flags]);
+
+  it('refuses to lose events and positions, says which, and does it with --force', async () => {
+    const database = await testDatabase();
+    await database.query(`select pgq.create_queue('orders')`);
+    await database.query(`select pgq.register_consumer('orders', 'mailer')`);
+    await database.query('create table t (id int primary key)');
+    await database.query(
+      `create trigger c after insert on t for each row execute function pgq.logutriga('orders')`,
+    );
+    await database.query('insert into t select generate_series(1, 5)');
+    const dry = await uninstall(database, '--dry-run');
+    expect(dry).toMatchObject({ code: 0, stderr: expect.stringContaining('would drop trigger c on t') });
+    const refused = await uninstall(database, '--yes');
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('UNINSTALL_LOSES_EVENTS') });
+    expect(refused.stderr).toContain('queue "orders" with up to 4 events not finished by its 1 consumers');
+    expect((await uninstall(database, '--yes', '--force')).code).toBe(0);
+    expect(
+      await database.query(`select nspname from pg_namespace where nspname ~ '^(pgq|skytools)'`),
+    ).toEqual([]);
+    await database.query('insert into t values (6)');
+  });
+
+  it('removes an installation without queues after a yes, and has nothing to do afterwards', async () => {
+    const database = await testDatabase();
+    expect((await uninstall(database)).code).toBe(2);
+    expect((await uninstall(database, '--yes')).code).toBe(0);
+    expect(await uninstall(database)).toMatchObject({ code: 0, stderr: 'nothing was installed\n' });
+  });
+});
+
+describe('doctor', () => {
+  const doctor = (database: TestDatabase) => skytools(['doctor', '--json', '--url', database.url]);
+  type Findings = { level: string; check: string; message: string; hint?: string }[];
+
+  it('is content with a fresh installation and ends with 0', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    await install(database);
+    const result = await doctor(database);
+    expect(result.code).toBe(0);
+    expect(result.json<Findings>().filter(({ level }) => level !== 'ok')).toEqual([]);
+  });
+
+  it('ends with 3 where nothing is installed', async () => {
+    expect((await doctor(await testDatabase({ from: 'empty' }))).code).toBe(3);
+  });
+
+  it('names a paused queue, missing ticks, the consumer that blocks rotation, drift, and each trigger at fault', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    await install(database);
+    await database.query(`select pgq.create_queue(q) from unnest(array['paused', 'late', 'full']) q`);
+    await database.query(`select pgq.register_consumer('full', 'slow')`);
+    await database.query(`select pgq.set_queue_config('paused', 'ticker_paused', 'true')`);
+    await database.query(`update pgq.tick set tick_time = now() - interval '1 hour'
+                           where tick_queue = (select queue_id from pgq.queue where queue_name = 'late')`);
+    await database.query(
+      `update pgq.queue set queue_switch_time = now() - interval '1 day' where queue_name = 'full'`,
+    );
+    await database.query(
+      `create or replace function pgq.version() returns text language sql as 'select ''0''::text'`,
+    );
+    await database.query('create table t (id int primary key)');
+    await database.query(
+      `create trigger gone after insert on t for each row execute function pgq.logutriga('nowhere')`,
+    );
+    await database.query(
+      `create trigger off after insert on t for each row execute function pgq.logutriga('late')`,
+    );
+    await database.query('alter table t disable trigger off');
+    const result = await doctor(database);
+    expect(result.code).toBe(3);
+    const found = new Map(result.json<Findings>().map((finding) => [finding.check, finding]));
+    expect(found.get('paused')?.message).toContain('"paused"');
+    expect(found.get('tick-age')?.message).toContain('"late"');
+    expect(found.get('rotation')?.message).toContain('consumer "slow"');
+    expect(found.get('drift')?.message).toContain('pgq.version()');
+    expect(found.get('trigger-queue')?.message).toContain('"nowhere"');
+    expect(found.get('trigger-disabled')?.message).toContain('trigger off');
+    for (const finding of found.values()) if (finding.level !== 'ok') expect(finding.hint).toBeTruthy();
+
+    expect((await install(database, '--repair')).code).toBe(0);
+    const repaired = (await doctor(database)).json<Findings>();
+    expect(repaired.find((finding) => finding.check === 'drift')?.level).toBe('ok');
+  });
+});
