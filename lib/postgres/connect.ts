@@ -23,6 +23,8 @@ export interface ConnectOptions {
   subject?: ErrorSubject;
   /** `database` opens a logical, `true` a physical replication connection (walmgr). */
   replication?: 'database' | true;
+  /** Settings of this session alone, given at start-up (not through a proxy): for replication connections. */
+  settings?: Record<string, string>;
 }
 
 /**
@@ -48,6 +50,13 @@ export async function connect(
     keepAlive: true,
     types,
     ...(options.replication === undefined ? {} : { replication: String(options.replication) }),
+    ...(options.settings === undefined
+      ? {}
+      : {
+          options: Object.entries(options.settings)
+            .map(([name, value]) => `-c ${name}=${value}`)
+            .join(' '),
+        }),
   } as pg.ClientConfig);
   // Without a listener a connection that dies while idle would end the process; the next query reports it.
   client.on('error', () => {});

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { buildWalCommand } from '../../infra/build/wal-command.ts';
 import { type Emulator, startEmulator } from '../../lib/local/emulator/server.ts';
 import { type ArchiveLocation, clientOptions } from '../../lib/walmgr/archive/location.ts';
-import { type S3ClientOptions } from '../../lib/walmgr/s3/client.ts';
+import type { S3ClientOptions } from '../../lib/walmgr/s3/client.ts';
 import { ObjectStore } from '../../lib/walmgr/s3/store.ts';
 
 /** An S3 emulator with a bucket, and the `skytools` command set up for it, for one test file. */
@@ -44,7 +44,11 @@ export async function startArchive(): Promise<TestArchive> {
   await chmod(command, 0o755);
   const location = (prefix: string) => ({ bucket, prefix });
   const store = (options: Partial<S3ClientOptions> = {}) =>
-    new ObjectStore({ ...clientOptions(location(''), env), credentials: async () => credentials, ...options });
+    new ObjectStore({
+      ...clientOptions(location(''), env),
+      credentials: async () => credentials,
+      ...options,
+    });
   const admin = store();
   (await admin.client.call({ method: 'PUT', key: '' })).resume();
   admin.close();

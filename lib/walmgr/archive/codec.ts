@@ -50,15 +50,12 @@ export async function decompress(bytes: Buffer, codec: Codec, limit: number): Pr
   return codec === 'zstd' ? zstdDecompress(bytes, options) : gunzip(bytes, options);
 }
 
-/** A stream that compresses with zstd, on `workers` threads. */
-export function compressor(level: number, workers = 0): Transform {
-  return zlib.createZstdCompress({
-    chunkSize: CHUNK_BYTES,
-    params: {
-      [zlib.constants.ZSTD_c_compressionLevel]: level,
-      ...(workers > 0 ? { [zlib.constants.ZSTD_c_nbWorkers]: workers } : {}),
-    },
-  });
+/**
+ * A stream that compresses with zstd, on one other thread. (Several, ZSTD_c_nbWorkers, lose the end of the stream in
+ * Node.js 24; volumes of backups are compressed in blocks instead.)
+ */
+export function compressor(level: number): Transform {
+  return zlib.createZstdCompress(zstdOptions(level));
 }
 
 /** A stream that decompresses; undefined for bytes stored as they are. */

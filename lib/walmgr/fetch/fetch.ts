@@ -47,7 +47,13 @@ export async function fetchWal(
       await rename(temporary, target);
       return { did: 'fetched' };
     }
-    if (options.unfinished && (await assembleLive(source, name, temporary))) {
+    // Its beginning, as pull left it; or the last segment of an abandoned timeline, as a promoted server archived it.
+    if (
+      options.unfinished &&
+      parseWalName(name).kind === 'segment' &&
+      ((await assembleLive(source, name, temporary)) ||
+        (await source.fetchFile(`${name}.partial`, temporary)))
+    ) {
       await rename(temporary, target);
       return { did: 'unfinished' };
     }

@@ -1,0 +1,129 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { ObjectStore } from '../s3/store.ts';
+import type { ManifestFile } from './manifest.ts';
+import { TAR_BLOCK, type TarMember, TarReader } from './tar.ts';
+import { type Volume, VolumeWriter } from './volume.ts';
+
+/** A volume is ended at the first member that begins after so many bytes: restore works on several at once. */
+const VOLUME_BYTES = 256 << 20;
+
+/** `backup_label` is small; more is not kept. */
+const LABEL_BYTES = 64 * 1024;
+
+export interface SinkOptions {
+  store: ObjectStore;
+  /** Key prefix of the backup. */
+  directory: string;
+  level: number;
+  threads: number;
+  volumeBytes?: number;
+}
+
+/**
+ * Takes the archives of a base backup as they arrive: hashes every file, and re-cuts the archives into volumes of some
+ * hundred megabytes, each a tar archive of its own.
+ */
+export class BackupSink {
+  readonly volumes: Volume[] = [];
+  readonly files = new Map<string, ManifestFile>();
+  readonly #options: SinkOptions;
+  readonly #volumeBytes: number;
+  #archive = '';
+  #pathPrefix = '';
+  #reader: TarReader | undefined;
+  #volume: VolumeWriter | undefined;
+  #finishing: Promise<void>[] = [];
+  #number = 0;
+  #member: TarMember | undefined;
+  #hash: Hash | undefined;
+  #label: Buffer[] = [];
+  #wait: Promise<void> | undefined;
+
+  constructor(options: SinkOptions) {
+    this.#options = options;
+    this.#volumeBytes = options.volumeBytes ?? VOLUME_BYTES;
+  }
+
+  /** Text of `backup_label`, which comes first. */
+  get label(): string {
+    return Buffer.concat(this.#label).toString('utf8');
+  }
+
+  /** A new archive begins: `base`, or a tablespace by its oid. */
+  begin(archive: string): void {
+    this.#endVolume();
+    this.#archive = archive;
+    this.#pathPrefix = archive === 'base' ? '' : `pg_tblspc/${archive}/`;
+    this.#number = 0;
+    this.#reader = new TarReader({
+      onMember: (member, header) => this.#beginMember(member, header),
+      onContent: (bytes) => this.#content(bytes),
+      onMemberEnd: (padding) => this.#endMember(padding),
+    });
+  }
+
+  /** @returns a promise when the giver should wait before it goes on */
+  write(bytes: Buffer): Promise<void> | undefined {
+    this.#wait = undefined;
+    this.#reader!.write(bytes);
+    return this.#wait;
+  }
+
+  #beginMember(member: TarMember, header: Buffer): void {
+    if (this.#volume && this.#volume.plainSize >= this.#volumeBytes) this.#endVolume();
+    this.#member = member;
+    this.#hash = member.kind === 'file' ? createHash('sha256') : undefined;
+    this.#put(header);
+  }
+
+  #content(bytes: Buffer): void {
+    this.#hash?.update(bytes);
+    if (this.#member?.name === 'backup_label' && this.#archive === 'base' && bytes.length < LABEL_BYTES) {
+      this.#label.push(Buffer.from(bytes));
+    }
+    this.#put(bytes);
+  }
+
+  #endMember(padding: number): void {
+    const { name, size, kind } = this.#member!;
+    if (kind === 'file') this.files.set(this.#pathPrefix + name, { size, sha256: this.#hash!.digest('hex') });
+    if (padding > 0) this.#put(Buffer.alloc(padding % TAR_BLOCK));
+  }
+
+  #put(bytes: Buffer): void {
+    this.#volume ??= this.#beginVolume();
+    const wait = this.#volume.write(bytes);
+    if (wait) this.#wait = this.#wait ? Promise.all([this.#wait, wait]).then(() => {}) : wait;
+  }
+
+  #beginVolume(): VolumeWriter {
+    const { store, directory, level, threads } = this.#options;
+    const file = `${this.#archive}-${String(this.#number++).padStart(5, '0')}.tar.zst`;
+    return new VolumeWriter(store, directory, file, this.#archive, level, threads);
+  }
+
+  #endVolume(): void {
+    const volume = this.#volume;
+    if (!volume) return;
+    this.#volume = undefined;
+    const finishing = volume.finish().then((done) => {
+      this.volumes.push(done);
+    });
+    finishing.catch(() => {});
+    this.#finishing.push(finishing);
+    // A volume that is still being sent is the only one: the next one's writer waits for it.
+    this.#wait = finishing;
+  }
+
+  /** Resolves when every volume is durable. */
+  async finish(): Promise<void> {
+    this.#endVolume();
+    await Promise.all(this.#finishing);
+    this.volumes.sort((a, b) => (a.file < b.file ? -1 : 1));
+  }
+
+  async abort(): Promise<void> {
+    await this.#volume?.abort();
+    await Promise.allSettled(this.#finishing);
+  }
+}

@@ -1,0 +1,36 @@
+import type { RecoveryTarget } from './target.ts';
+
+const quote = (value: string) => `'${value.replaceAll("'", "''")}'`;
+
+/** The form that PostgreSQL reads before it knows any time zone's name, with every digit that was given. */
+function serverTime(time: string): string {
+  return time.trim().replace('T', ' ').replace(/Z$/, '+00');
+}
+
+/**
+ * The lines of postgresql.auto.conf that lead PostgreSQL 12 to 18 to a target.
+ *
+ * @param command how PostgreSQL starts `wal fetch`, with %f and %p
+ * @param timeline the one the backup was chosen for, by its number: one that appears meanwhile changes nothing
+ */
+export function recoverySettings(target: RecoveryTarget, command: string, timeline: number): string {
+  const lines: [string, string][] = [
+    ['restore_command', command],
+    ['recovery_target_timeline', String(timeline)],
+  ];
+  const put = (name: string, value: string | undefined) => {
+    if (value !== undefined) lines.push([name, value]);
+  };
+  put('recovery_target_time', target.time === undefined ? undefined : serverTime(target.time));
+  put('recovery_target_lsn', target.lsn);
+  put('recovery_target_name', target.name);
+  put('recovery_target_xid', target.xid);
+  put('recovery_target', target.immediate ? 'immediate' : undefined);
+  if (target.time ?? target.lsn ?? target.xid) {
+    put('recovery_target_inclusive', target.inclusive === false ? 'off' : 'on');
+  }
+  put('recovery_target_action', 'promote');
+  // The copy must not write into the archive it came from before somebody has looked at it.
+  put('archive_mode', 'off');
+  return `\n# written by skytools wal restore\n${lines.map(([name, value]) => `${name} = ${quote(value)}\n`).join('')}`;
+}

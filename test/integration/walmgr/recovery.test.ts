@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
+import { takeBackup } from '../../../lib/walmgr/backup/take.ts';
+import { startArchive, type TestArchive } from '../../support/archive.ts';
+import { type Cluster, checksum, recover, startCluster, stopAll, until } from '../../support/cluster.ts';
+
+let s3: TestArchive;
+let primary: Cluster;
+const seen: Record<string, string> = {};
+let moment = { time: '', lsn: '', xid: '' };
+
+/** Waits until everything written so far is archived. */
+async function archived(cluster: Cluster): Promise<void> {
+  const [row] = await cluster.query<{ name: string }>('select pg_walfile_name(pg_switch_wal()) as name');
+  await until('the archiver', async () => {
+    const [stat] = await cluster.query<{ last: string | null }>(
+      'select last_archived_wal as last from pg_stat_archiver',
+    );
+    return (stat?.last ?? '') >= row!.name;
+  });
+}
+
+beforeAll(async () => {
+  s3 = await startArchive();
+  primary = await startCluster({ archiveCommand: `${s3.command} wal push --archive ${s3.url('main')} %p` });
+  await primary.query('create table account (id int primary key, balance int, note text)');
+  await primary.query(
+    'create table many as select g as id, md5(g::text) as text from generate_series(1, 300000) g',
+  );
+  await primary.query("insert into account select g, 0, 'before' from generate_series(1, 1000) g");
+  await archived(primary);
+
+  const source = await primary.source();
+  const archive = await WalArchive.claim(s3.location('main'), await source.identity(), { store: s3.store() });
+  const { did, missing } = await takeBackup(archive, source, {
+    fast: true,
+    waitForWalMs: 30_000,
+    volumeBytes: 8 << 20,
+  });
+  expect(missing).toEqual([]);
+  expect(did.volumes.length).toBeGreaterThan(2);
+  await source.close();
+
+  await primary.query("update account set balance = balance + id, note = 'after backup'");
+  seen.afterBackup = await checksum(primary, 'account');
+  await primary.query("select pg_create_restore_point('before_payday')");
+  await primary.query('update account set balance = balance + 100');
+  await primary.query('select pg_switch_wal()');
+  await primary.query('begin');
+  await primary.query('update account set balance = balance * 2');
+  const [xid] = await primary.query<{ xid: string }>('select pg_current_xact_id()::text as xid');
+  await primary.query('commit');
+  seen.beforeDelete = await checksum(primary, 'account');
+  const [now] = await primary.query<{ time: Date; lsn: string }>(
+    'select clock_timestamp() as time, pg_current_wal_insert_lsn()::text as lsn, pg_sleep(0.05)',
+  );
+  moment = { time: now!.time.toISOString(), lsn: now!.lsn, xid: xid!.xid };
+  await primary.query('delete from account where id > 10');
+  await archived(primary);
+  await primary.query('drop table account');
+  await archived(primary);
+  await primary.stop('immediate');
+}, 120_000);
+
+afterAll(async () => {
+  await stopAll();
+  await s3.close();
+});
+
+test.each([
+  ['a time', () => ({ time: moment.time }), 'beforeDelete'],
+  ['an lsn', () => ({ lsn: moment.lsn }), 'beforeDelete'],
+  ['a transaction', () => ({ xid: moment.xid }), 'beforeDelete'],
+  ['a name', () => ({ name: 'before_payday' }), 'afterBackup'],
+])(
+  'a destroyed cluster comes back to %s with exactly the transactions before it',
+  async (_what, target, state) => {
+    const copy = await recover(s3, 'main', { target: target() });
+    expect(await checksum(copy, 'account')).toBe(seen[state]);
+    expect(await copy.query('select count(*)::int as n from many')).toEqual([{ n: 300_000 }]);
+    await copy.stop();
+  },
+  60_000,
+);
+
+test('without a target everything archived comes back', async () => {
+  const copy = await recover(s3, 'main');
+  expect(await copy.query("select to_regclass('account') as table")).toEqual([{ table: null }]);
+  await copy.stop();
+}, 60_000);
+
+test('a target before the first backup is refused with the reason', async () => {
+  await expect(recover(s3, 'main', { target: { time: '2000-01-01T00:00:00Z' } })).rejects.toMatchObject({
+    code: 'WAL_NO_BACKUP_FOR_TARGET',
+  });
+});
