@@ -8,6 +8,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          env: { POWERTOOLS_LOG_LEVEL: 'SILENT' },
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 10_000,
         },
@@ -15,6 +16,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
+          env: { POWERTOOLS_LOG_LEVEL: 'SILENT' },
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/global-build.ts', 'test/support/global-postgres.ts'],
           testTimeout: 60_000,

@@ -30,5 +30,5 @@ export function logError(message: string, error: unknown): void {
 
 /** Publishes what the invocation measured; quiet when nothing was. */
 export function publishMetrics(): void {
-  metrics.publishStoredMetrics();
+  if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
 }
