@@ -49,9 +49,6 @@ begin
        and prev.tick_queue = v_sub.sub_queue and prev.tick_id = v_sub.sub_last_tick;
     state := 'held';
     event_sql := pgq.batch_event_sql(i_batch_id);
-    done_event := (select l.progress_event from pgq.consumer_lease l
-                    where l.lease_queue = v_sub.sub_queue
-                      and l.lease_consumer = v_sub.sub_consumer
-                      and l.progress_batch = i_batch_id);
+    done_event := (select p.event_id from pgq.batch_progress p where p.batch_id = i_batch_id);
 end;
 $$;

@@ -70,8 +70,6 @@ begin
     end if;
     state := 'open';
     event_sql := pgq.batch_event_sql(batch_id);
-    done_event := (select l.progress_event from pgq.consumer_lease l
-                    where l.lease_queue = v_queue and l.lease_consumer = v_consumer
-                      and l.progress_batch = batch_id);
+    done_event := (select p.event_id from pgq.batch_progress p where p.batch_id = open_batch.batch_id);
 end;
 $$;

@@ -6,7 +6,7 @@
 -- Parameters:
 --   a_consumer, a_subconsumer  who; the subconsumer is '' unless given
 -- Returns: number of rows deleted
--- Tables written: the four tables of pgq_ext
+-- Tables written: all tables of pgq_ext
 create or replace function pgq_ext.forget_consumer(a_consumer text, a_subconsumer text)
 returns int4
 language plpgsql
@@ -28,10 +28,14 @@ begin
     ), p as (
         delete from pgq_ext.partial_batch
          where consumer_id = a_consumer and subconsumer_id = a_subconsumer returning 1
+    ), g as (
+        delete from pgq_ext.batch_progress
+         where consumer_id = a_consumer and subconsumer_id = a_subconsumer returning 1
     )
     select count(*) into v_deleted
       from (select * from t union all select * from b union all select * from e
-            union all select * from p) deleted;
+            union all select * from p
+            union all select * from g) deleted;
     return v_deleted;
 end;
 $$;

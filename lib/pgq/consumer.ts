@@ -1,0 +1,196 @@
+import type { Deadline } from '../platform/deadline.ts';
+import { BusyError, type ErrorSubject, SkytoolsError } from '../platform/errors.ts';
+import type { Client } from '../postgres/connect.ts';
+import { transaction } from '../postgres/transaction.ts';
+import { Batch, type BatchRow, newRetries } from './batch.ts';
+import { pgqError } from './errors.ts';
+import type { RetryRequests } from './event.ts';
+import { type Handler, runHandler } from './handler.ts';
+import { keepingAlive } from './keep-alive.ts';
+import { readBlocks } from './read-blocks.ts';
+import type { BatchId, TickId, UnitResult } from './types.ts';
+
+/** Who consumes what, and when a batch is worth opening. */
+export interface ConsumerSpec {
+  queue: string;
+  consumer: string;
+  /** Only ticks that are this old, in seconds. */
+  minLagSeconds?: number | undefined;
+  /** Wait for so many events … */
+  minCount?: number | undefined;
+  /** … or for so much time in one batch, in seconds. */
+  minIntervalSeconds?: number | undefined;
+}
+
+/** A batch, or the part of it that fitted before the deadline, as it was committed. */
+export interface ConsumedBatch {
+  batch: BatchId;
+  previousTick: TickId;
+  tick: TickId;
+  /** When the batch's last tick was taken. */
+  tickTime: Date;
+  /** Events delivered to the handler by this run. */
+  events: number;
+  /** Events of them that will come again. */
+  retried: number;
+  /** False where the deadline ended delivery: the rest comes in the next run. */
+  finished: boolean;
+  /** True where the effects of the batch were found committed already, and only its end was recorded. */
+  skipped: boolean;
+}
+
+/** `undefined`: there was no batch to be had. */
+export type ConsumeResult = UnitResult<ConsumedBatch | undefined>;
+
+/**
+ * One batch of a consumer whose effect is in the queue's own database: opens the batch, runs the handler and finishes the
+ * batch in one transaction, so that the effect happens exactly once. Where the deadline comes first, what was handled is
+ * committed with the position inside the batch.
+ *
+ * @throws BusyError where another transaction or lease holds the consumer
+ * @throws HandlerError what the handler threw; the transaction was rolled back
+ * @throws DeadlineError where no time was left to begin
+ * @throws SkytoolsError PGQ_NOT_SUBSCRIBED, PGQ_NOT_INSTALLED
+ */
+export async function consumeBatch(
+  client: Client,
+  consumer: ConsumerSpec,
+  handler: Handler,
+  deadline: Deadline,
+): Promise<ConsumeResult> {
+  const subject = subjectOf(consumer);
+  deadline.check(`consumer ${consumer.consumer}`);
+  const work = async (): Promise<ConsumeResult> => {
+    const row = await openBatch(client, consumer);
+    if (row === undefined) return { did: undefined, next: 'idle' };
+    const retries = newRetries();
+    const batch = new Batch(
+      consumer,
+      row,
+      () => readBlocks(client, readOptions(row), retries),
+      deadline,
+      true,
+    );
+    await keepingAlive(client, () => runHandler(handler, batch, { client, deadline }));
+    // Law 2: the position moves in the transaction of the effect.
+    return closeBatch(client, batch, retries, 'pgq.finish_batch');
+  };
+  return mapped(subject, () => transaction(client, work, { deadline, subject }));
+}
+
+export const subjectOf = (consumer: ConsumerSpec): ErrorSubject => ({
+  queue: consumer.queue,
+  consumer: consumer.consumer,
+});
+
+/** Errors of the queue's functions with codes of their own. */
+export async function mapped<T>(subject: ErrorSubject, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    throw pgqError(error, subject);
+  }
+}
+
+export const readOptions = (row: BatchRow) => ({
+  sql: row.event_sql,
+  after: row.done_event === null ? undefined : BigInt(row.done_event),
+});
+
+/** @param seconds undefined is NULL */
+export const interval = (seconds: number | undefined): string | null =>
+  seconds === undefined ? null : `${seconds} seconds`;
+
+/**
+ * Claims the consumer for this transaction and opens its batch; undefined where there is none.
+ *
+ * @throws BusyError
+ */
+export async function openBatch(client: Client, consumer: ConsumerSpec): Promise<BatchRow | undefined> {
+  const { rows } = await client.query<BatchRow>('select * from pgq.open_batch($1, $2, $3, $4, $5)', [
+    consumer.queue,
+    consumer.consumer,
+    interval(consumer.minLagSeconds),
+    consumer.minCount ?? null,
+    interval(consumer.minIntervalSeconds),
+  ]);
+  const row = rows[0]!;
+  if (row.state === 'busy') throw busy(consumer);
+  return row.state === 'idle' ? undefined : row;
+}
+
+export const busy = (consumer: ConsumerSpec): BusyError =>
+  new BusyError(`consumer ${consumer.consumer} of queue ${consumer.queue}`, { subject: subjectOf(consumer) });
+
+/**
+ * Claims a batch that was opened and committed before, for this transaction; undefined where it is no longer open.
+ *
+ * @throws BusyError
+ */
+export async function holdBatch(
+  client: Client,
+  consumer: ConsumerSpec,
+  id: BatchId,
+): Promise<BatchRow | undefined> {
+  const { rows } = await client.query<BatchRow>('select $1::int8 as batch_id, * from pgq.hold_batch($1)', [
+    id,
+  ]);
+  const row = rows[0]!;
+  if (row.state === 'busy') throw busy(consumer);
+  return row.state === 'gone' ? undefined : row;
+}
+
+/**
+ * Ends the work on a batch in the caller's transaction: stores the events to be retried, then finishes the batch or records
+ * how far it got.
+ */
+export async function closeBatch(
+  client: Client,
+  batch: Batch,
+  retries: RetryRequests,
+  finish: 'pgq.finish_batch' | 'pgq_coop.finish_batch',
+): Promise<ConsumeResult> {
+  await storeRetries(client, batch, retries);
+  let next: ConsumeResult['next'] = 'again';
+  if (batch.stopped) {
+    await client.query('select pgq.set_batch_progress($1, $2)', [batch.id, batch.lastEvent]);
+  } else {
+    const { rows } = await client.query<{ finished: number; more: boolean }>(
+      `select ${finish}($1) as finished,
+              exists (select 1 from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
+                       where q.queue_name = $2 and t.tick_id > $3) as more`,
+      [batch.id, batch.queue, batch.tick],
+    );
+    if (rows[0]!.finished !== 1) throw lostBatch(batch);
+    next = rows[0]!.more ? 'again' : 'idle';
+  }
+  return { did: describe(batch, retries.size), next };
+}
+
+/** Stores the requests collected so far and forgets them. */
+export async function storeRetries(client: Client, batch: Batch, retries: RetryRequests): Promise<void> {
+  if (retries.size === 0) return;
+  await client.query('select pgq.event_retry_many($1, $2, $3)', [
+    batch.id,
+    [...retries.keys()],
+    [...retries.values()].map((seconds) => Math.ceil(seconds)),
+  ]);
+}
+
+export const describe = (batch: Batch, retried: number): ConsumedBatch => ({
+  batch: batch.id,
+  previousTick: batch.previousTick,
+  tick: batch.tick,
+  tickTime: batch.tickTime,
+  events: batch.delivered,
+  retried,
+  finished: !batch.stopped,
+  skipped: false,
+});
+
+export const lostBatch = (batch: Batch): SkytoolsError =>
+  new SkytoolsError('PGQ_BATCH_LOST', `batch ${batch.id} was closed or moved while it was being worked on`, {
+    subject: { queue: batch.queue, consumer: batch.consumer, batch: String(batch.id) },
+    retryable: true,
+    hint: 'nothing was recorded; another worker or an operator (unregister, seek, finish_batch) has taken it',
+  });

@@ -1,0 +1,64 @@
+import type pg from 'pg';
+import type { Config } from '../../platform/config.ts';
+import type { Deadline } from '../../platform/deadline.ts';
+import { UsageError } from '../../platform/errors.ts';
+import { type ConsumeResult, type ConsumerSpec, consumeBatch } from '../consumer.ts';
+import { consumeCoopBatch, subconsumerPool } from '../coop-consumer.ts';
+import { consumeLeasedBatch } from '../leased-consumer.ts';
+import { consumeRemoteBatch, type RemoteHandler } from '../remote-consumer.ts';
+import { applyRows } from './apply-rows.ts';
+import type { HandlerLoader } from './bundled-handler.ts';
+import { queueMover } from './queue-mover.ts';
+
+/** What running a configured consumer needs: the databases, and how long it may take. */
+export interface ConsumerScope {
+  config: Config;
+  deadline: Deadline;
+  database<T>(name: string, body: (client: pg.Client) => Promise<T>): Promise<T>;
+}
+
+/**
+ * One batch of a consumer of the configuration.
+ *
+ * @param key the consumer's key under `consumers`
+ * @throws UsageError PGQ_CONSUMER_UNKNOWN where it is not configured; else as the verb for its kind
+ */
+export async function runConsumer(
+  key: string,
+  scope: ConsumerScope,
+  load: HandlerLoader,
+): Promise<ConsumeResult> {
+  const consumer = scope.config.consumers[key];
+  if (consumer === undefined) {
+    throw new UsageError('PGQ_CONSUMER_UNKNOWN', `consumer "${key}" is not configured`, {
+      subject: { consumer: key },
+      hint: 'add it under "consumers" in skytools.config.ts and deploy again, or let this message expire',
+    });
+  }
+  const remote = (target: string, handler: RemoteHandler) =>
+    scope.database(consumer.database, (source) =>
+      scope.database(target, (client) =>
+        consumeRemoteBatch(source, client, consumer, handler, scope.deadline),
+      ),
+    );
+  switch (consumer.kind) {
+    case 'apply-rows':
+      return remote(consumer.target, applyRows({ tables: consumer.tables }));
+    case 'queue-mover':
+      return remote(consumer.target, queueMover({ queue: consumer.targetQueue }));
+    case 'handler': {
+      const handler = await load(key);
+      return scope.database(consumer.database, (client) => {
+        if (consumer.subconsumers > 0) {
+          const pool: ConsumerSpec & { subconsumers: string[] } = {
+            ...consumer,
+            subconsumers: subconsumerPool(consumer.subconsumers),
+          };
+          return consumeCoopBatch(client, pool, handler, scope.deadline);
+        }
+        const verb = consumer.transactional ? consumeBatch : consumeLeasedBatch;
+        return verb(client, consumer, handler, scope.deadline);
+      });
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import type { Deadline } from '../platform/deadline.ts';
+import { BusyError } from '../platform/errors.ts';
+import type { Client } from '../postgres/connect.ts';
+import { transaction } from '../postgres/transaction.ts';
+import { Batch, type BatchRow, newRetries } from './batch.ts';
+import {
+  busy,
+  type ConsumeResult,
+  type ConsumerSpec,
+  closeBatch,
+  interval,
+  mapped,
+  openBatch,
+  readOptions,
+  storeRetries,
+  subjectOf,
+} from './consumer.ts';
+import { EVENT_COLUMNS, type EventRow, PgqEvent, type RetryRequests } from './event.ts';
+import { type Handler, runHandler } from './handler.ts';
+import type { Int8 } from './types.ts';
+
+export interface LeasedConsumerSpec extends ConsumerSpec {
+  /** How long the lease stands without a sign of life, in seconds. Default 60. */
+  leaseSeconds?: number | undefined;
+  /** Shown to the operator as the lease's holder. */
+  holder?: string | undefined;
+}
+
+/** A dead function's consumer waits this long, in seconds; a living one renews three times in it. */
+const DEFAULT_LEASE_SECONDS = 60;
+
+/** Events handled between two records of the position. */
+const LEASED_BLOCK = 500;
+
+/**
+ * One batch of a consumer whose handler works outside any transaction (it calls other services, or takes long): at least
+ * once, in blocks of 500 events whose position is recorded. A lease with a fence number keeps others away, and keeps a
+ * worker that lost it from recording anything.
+ *
+ * @throws BusyError where the consumer is held by another, or the lease was lost on the way
+ * @throws HandlerError, DeadlineError, SkytoolsError as consumeBatch
+ */
+export async function consumeLeasedBatch(
+  client: Client,
+  consumer: LeasedConsumerSpec,
+  handler: Handler,
+  deadline: Deadline,
+): Promise<ConsumeResult> {
+  const subject = subjectOf(consumer);
+  deadline.check(`consumer ${consumer.consumer}`);
+  return mapped(subject, async () => {
+    const opened = await transaction(client, () => openWithLease(client, consumer), { deadline, subject });
+    if (opened === undefined) return { did: undefined, next: 'idle' };
+    const { row, fence } = opened;
+    const lease = new Lease(client, consumer, fence);
+    const retries = newRetries();
+    let retried = 0;
+    const recordPosition = async (last: bigint) => {
+      await transaction(client, async () => {
+        await lease.renew();
+        await storeRetries(client, batch, retries);
+        await client.query('select pgq.set_batch_progress($1, $2)', [batch.id, last]);
+      });
+      retried += retries.size;
+      retries.clear();
+    };
+    const batch: Batch = new Batch(
+      consumer,
+      row,
+      () => readWithoutTransaction(client, row, retries, recordPosition),
+      deadline,
+      true,
+    );
+    try {
+      await lease.whileRenewing(() => runHandler(handler, batch, { client, deadline }));
+      const result = await transaction(client, async () => {
+        await lease.renew();
+        const closed = await closeBatch(client, batch, retries, 'pgq.finish_batch');
+        await lease.release();
+        return closed;
+      });
+      if (result.did) result.did.retried += retried;
+      return result;
+    } catch (error) {
+      // Not waiting for the lease's end lets the batch come again as soon as the message does.
+      if (!(error instanceof BusyError)) await lease.release().catch(() => {});
+      throw error;
+    }
+  });
+}
+
+async function openWithLease(
+  client: Client,
+  consumer: LeasedConsumerSpec,
+): Promise<{ row: BatchRow; fence: Int8 } | undefined> {
+  const row = await openBatch(client, consumer);
+  if (row === undefined) return undefined;
+  const { rows } = await client.query<{ fence: Int8 | null }>(
+    'select pgq.acquire_lease($1, $2, $3, $4) as fence',
+    [
+      consumer.queue,
+      consumer.consumer,
+      consumer.holder ?? 'skytools',
+      interval(consumer.leaseSeconds ?? DEFAULT_LEASE_SECONDS),
+    ],
+  );
+  const fence = rows[0]!.fence;
+  if (fence === null) throw busy(consumer);
+  return { row, fence };
+}
+
+class Lease {
+  readonly #client: Client;
+  readonly #consumer: LeasedConsumerSpec;
+  readonly #fence: Int8;
+  readonly #seconds: number;
+
+  constructor(client: Client, consumer: LeasedConsumerSpec, fence: Int8) {
+    this.#client = client;
+    this.#consumer = consumer;
+    this.#fence = fence;
+    this.#seconds = consumer.leaseSeconds ?? DEFAULT_LEASE_SECONDS;
+  }
+
+  /** @throws BusyError if the lease has passed to another */
+  async renew(): Promise<void> {
+    const { queue, consumer } = this.#consumer;
+    const { rows } = await this.#client.query<{ held: boolean }>(
+      'select pgq.renew_lease($1, $2, $3, $4) as held',
+      [queue, consumer, this.#fence, interval(this.#seconds)],
+    );
+    if (!rows[0]!.held) throw busy(this.#consumer);
+  }
+
+  async release(): Promise<void> {
+    const { queue, consumer } = this.#consumer;
+    await this.#client.query('select pgq.release_lease($1, $2, $3)', [queue, consumer, this.#fence]);
+  }
+
+  async whileRenewing<T>(body: () => Promise<T>): Promise<T> {
+    const timer = setInterval(() => this.renew().catch(() => {}), (this.#seconds * 1000) / 3);
+    try {
+      return await body();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+}
+
+/** Each block is a statement of its own; `ties` keeps events with one id (an original and its retry) in one block. */
+async function* readWithoutTransaction(
+  client: Client,
+  row: BatchRow,
+  retries: RetryRequests,
+  recordPosition: (last: bigint) => Promise<void>,
+): AsyncGenerator<PgqEvent[], void, void> {
+  const { sql, after: done } = readOptions(row);
+  let after = done;
+  const columns = EVENT_COLUMNS.map((column) => `e.${column}::text`).join(', ');
+  for (;;) {
+    const where = after === undefined ? '' : `where e.ev_id > ${after}`;
+    const text = `select ${columns} from (${sql}) e ${where} order by e.ev_id fetch first ${LEASED_BLOCK} rows with ties`;
+    const { rows } = (await client.query({ text, rowMode: 'array' })) as unknown as { rows: EventRow[] };
+    const block = rows.map((fields) => new PgqEvent(fields, retries));
+    const last = block.at(-1);
+    if (!last) return;
+    yield block;
+    if (block.length < LEASED_BLOCK) return;
+    await recordPosition(last.id);
+    after = last.id;
+  }
+}
