@@ -89,12 +89,12 @@ function describe(files: SqlFile[]): InstallSql {
   return { files, text, checksum: createHash('sha256').update(text).digest('hex') };
 }
 
-/** The functions and tables that the SQL creates by name (`pgq.insert_event`); those made per queue at run time are not among them. */
-export function createdNames(sql: InstallSql, kind: 'function' | 'table'): Set<string> {
+/** The functions and relations that the SQL creates by name (`pgq.insert_event`); those made per queue at run time are not among them. */
+export function createdNames(sql: InstallSql, kind: 'function' | 'relation'): Set<string> {
   const pattern =
     kind === 'function'
       ? /create\s+(?:or\s+replace\s+)?function\s+([a-z_]+\.[a-z0-9_]+)\s*\(/gi
-      : /create\s+table\s+(?:if\s+not\s+exists\s+)?([a-z_]+\.[a-z0-9_]+)/gi;
+      : /create\s+(?:or\s+replace\s+)?(?:table|view|sequence)\s+(?:if\s+not\s+exists\s+)?([a-z_]+\.[a-z0-9_]+)/gi;
   return new Set(
     sql.files.flatMap((file) => [...file.text.matchAll(pattern)].map((match) => match[1]!.toLowerCase())),
   );

@@ -1,25 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SkytoolsError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
 import { hasSqlState, toSkytoolsError } from '../postgres/errors.ts';
-import { transaction } from '../postgres/transaction.ts';
 import { createdNames, type InstallSql, installSql } from './compose.ts';
 import { recordFunctions } from './drift.ts';
 import { COMPONENT, type DatabaseState, inspect } from './inspect.ts';
+import { patiently } from './patience.ts';
 import { type InstallPlan, planInstall } from './plan.ts';
-
-/**
- * Time to wait for a lock, in milliseconds. Changing a table waits for every transaction that uses it, and everybody else
- * waits behind us: give up soon, let the producers through, and start again.
- */
-const LOCK_TIMEOUT_MS = 2_000;
-
-/** How often the transaction is started again, and the pause between, in milliseconds: about a minute and a half in all. */
-const ATTEMPTS = 20;
-const PAUSE_MS = 2_500;
-
-/** 55P03 lock timeout, 40P01 deadlock, XX000 "tuple concurrently updated" (two sessions replacing one function). */
-const TRY_AGAIN = ['55P03', '40P01', '40001'];
 
 export interface InstallOptions {
   version: string;
@@ -59,23 +45,10 @@ export async function install(client: Client, options: InstallOptions): Promise<
   if (plan.kind === 'current' && !options.repair) return { changed: false, plan, recreated: [] };
   await options.confirm?.(plan, state);
 
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await transaction(client, (inside) => apply(inside, sql, options), {
-        lockTimeoutMs: LOCK_TIMEOUT_MS,
-      });
-    } catch (error) {
-      if (attempt >= ATTEMPTS || !hasSqlState(error, ...TRY_AGAIN)) throw error;
-      await sleep(PAUSE_MS);
-    }
-  }
+  return patiently(client, (inside) => apply(inside, sql, options));
 }
 
 async function apply(client: Client, sql: InstallSql, options: InstallOptions): Promise<InstallResult> {
-  // Waiting for the other installer is no fault: without the lock time-out.
-  await client.query(`select set_config('lock_timeout', '0', true)`);
-  await client.query(`select pg_advisory_xact_lock(hashtextextended('skytools.install', 0))`);
-  await client.query(`select set_config('lock_timeout', $1, true)`, [String(LOCK_TIMEOUT_MS)]);
   const plan = planInstall(await inspect(client), options.version, sql.checksum);
   refuseWithoutRights(plan);
   if (plan.kind === 'current' && !options.repair) return { changed: false, plan, recreated: [] };

@@ -3,6 +3,7 @@ import type { Client } from '../postgres/connect.ts';
 import { hasSqlState } from '../postgres/errors.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 import { createdNames, installSql } from './compose.ts';
+import { SCHEMAS } from './inspect.ts';
 
 interface Extension {
   extname: string;
@@ -26,31 +27,34 @@ const CREATION_ORDER = ['pgq', 'pgq_ext', 'pgq_node', 'pgq_coop', 'londiste'];
 const ASIDE = '__skytools_aside';
 
 /**
- * Undoes a take-over: the functions get their C definitions back, what this project added is dropped, and the old objects,
- * with all their rows, become members of newly created extensions. Other sessions see nothing of it before the commit.
+ * Undoes a take-over: the functions get their C definitions back, and the old objects, with all their rows, become members
+ * of newly created extensions. Other sessions see nothing of it before the commit.
  *
  * PostgreSQL cannot create an extension over existing objects, so the schemas are renamed, the extensions created, their
  * fresh objects dropped, and the old ones renamed back and attached. The list of tables that pg_dump saves can otherwise
  * be set by an extension's own script only, so it is written to pg_extension.
+ *
+ * What this project added stays until {@link dropAdditions}: calls that began before the commit still use it.
  */
 export async function restoreExtensions(client: Client): Promise<void> {
   const { rows: extensions } = await client.query<Extension>('select * from skytools.taken_over_extension');
-  const { rows: members } = await client.query<Member>('select * from skytools.taken_over_member');
+  const members = await recordedMembers(client);
   await requireExtensions(client, extensions);
   extensions.sort((a, b) => CREATION_ORDER.indexOf(a.extname) - CREATION_ORDER.indexOf(b.extname));
-  const schemas = members.filter((member) => member.type === 'schema').map((member) => member.identity);
+  const attached = members.filter((member) => member.extname !== '');
+  const schemas = attached.filter((member) => member.type === 'schema').map((member) => member.identity);
 
-  await restoreFunctions(client, members);
-  await dropAdditions(client, members);
+  await restoreFunctions(client, attached);
   for (const schema of schemas) await rename(client, schema, `${unquoted(schema)}${ASIDE}`);
   for (const { extname, extversion } of extensions) {
     await client.query(`create extension ${quoteIdent(extname)} version ${quoteIdent(extversion)}`);
   }
   await emptyExtensions(client, extensions);
   await client.query(`drop schema ${schemas.join(', ')} cascade`);
-  for (const schema of schemas)
-    await rename(client, `${quoteIdent(`${unquoted(schema)}${ASIDE}`)}`, unquoted(schema));
-  for (const { extname, type, identity } of members) {
+  for (const schema of schemas) {
+    await rename(client, quoteIdent(`${unquoted(schema)}${ASIDE}`), unquoted(schema));
+  }
+  for (const { extname, type, identity } of attached) {
     await client.query(`alter extension ${quoteIdent(extname)} add ${type} ${identity}`);
   }
   for (const { extname, config, condition } of extensions) {
@@ -63,6 +67,22 @@ export async function restoreExtensions(client: Client): Promise<void> {
       [extname, config, condition],
     );
   }
+}
+
+async function recordedMembers(client: Client): Promise<Member[]> {
+  return (await client.query<Member>('select * from skytools.taken_over_member')).rows;
+}
+
+/** Our schemas that were not there before the take-over. */
+export async function addedSchemas(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select nspname::text as name from pg_namespace
+      where nspname = any($1)
+        and not exists (select from skytools.taken_over_member where type = 'schema' and identity = quote_ident(nspname))
+      order by 1`,
+    [SCHEMAS],
+  );
+  return rows.map((row) => row.name);
 }
 
 const unquoted = (identifier: string): string =>
@@ -100,28 +120,26 @@ async function restoreFunctions(client: Client, members: readonly Member[]): Pro
   }
 }
 
-/** Drops the functions, tables and columns that were not there before the take-over. */
-async function dropAdditions(client: Client, members: readonly Member[]): Promise<void> {
-  const before = new Set(members.map((member) => member.identity));
+/** Drops what was not there before the take-over: functions, relations, columns, schemas, and the record of it. */
+export async function dropAdditions(client: Client): Promise<void> {
+  const members = await recordedMembers(client);
+  const before = members.map((member) => member.identity);
   const sql = installSql();
-  const functions = await client.query<{ identity: string; generated: boolean }>(
-    `select i.identity, not (n.nspname || '.' || p.proname = any($1)) as generated
-       from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
-            lateral pg_identify_object('pg_proc'::regclass, p.oid, 0) i
-      where n.nspname = any($2) and p.prokind = 'f'`,
-    [[...createdNames(sql, 'function')], CREATION_ORDER],
+  const ours = [...createdNames(sql, 'function'), ...createdNames(sql, 'relation')];
+  // Names that start with an underscore are made per queue or per table; any other unknown name is the user's.
+  const { rows: objects } = await client.query<{ type: string; identity: string }>(
+    `select i.type, i.identity
+       from (select 'pg_class'::regclass as classid, oid, relnamespace as namespace, relname as name
+               from pg_class where relkind in ('r', 'v', 'S')
+             union all
+             select 'pg_proc'::regclass, oid, pronamespace, proname from pg_proc where prokind = 'f') o
+       join pg_namespace n on n.oid = o.namespace,
+            lateral pg_identify_object(o.classid, o.oid, 0) i
+      where n.nspname = any($1) and not i.identity = any($2)
+        and (o.name like '\\_%' or o.name like '%\\_switch\\_seq' or n.nspname || '.' || o.name = any($3))`,
+    [CREATION_ORDER, before, ours],
   );
-  for (const { identity, generated } of functions.rows) {
-    if (before.has(identity)) continue;
-    // Functions made per queue or per table start with an underscore; anything else unknown is the user's.
-    if (generated && !/\._/.test(identity)) continue;
-    await client.query(`drop function if exists ${identity} cascade`);
-  }
-  for (const name of createdNames(sql, 'table')) {
-    const [schema, table] = name.split('.') as [string, string];
-    if (before.has(name) || !CREATION_ORDER.includes(schema)) continue;
-    await client.query(`drop table if exists ${quoteIdent(schema)}.${quoteIdent(table)} cascade`);
-  }
+  for (const { type, identity } of objects) await client.query(`drop ${type} if exists ${identity} cascade`);
   for (const { type, identity, columns } of members) {
     if (type !== 'table' || columns === null) continue;
     const added = await client.query<{ name: string }>(
@@ -133,10 +151,8 @@ async function dropAdditions(client: Client, members: readonly Member[]): Promis
       await client.query(`alter table ${identity} drop column ${quoteIdent(name)} cascade`);
     }
   }
-  const additions = (
-    await client.query(`select nspname from pg_namespace where nspname in ('skytools', 'walmgr')`)
-  ).rows;
-  for (const { nspname } of additions) await client.query(`drop schema ${quoteIdent(nspname)} cascade`);
+  const schemas = await addedSchemas(client);
+  await client.query(`drop schema if exists ${schemas.map(quoteIdent).join(', ')} cascade`);
 }
 
 async function emptyExtensions(client: Client, extensions: readonly Extension[]): Promise<void> {

@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SkytoolsError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
 import { quoteIdent } from '../postgres/quote.ts';
-import { transaction } from '../postgres/transaction.ts';
-import { type DatabaseState, inspect } from './inspect.ts';
-import { restoreExtensions } from './restore.ts';
+import { type DatabaseState, inspect, SCHEMAS } from './inspect.ts';
+import { patiently } from './patience.ts';
+import { addedSchemas, dropAdditions, restoreExtensions } from './restore.ts';
 
 export interface UninstallOptions {
   /** Remove everything even where an extension was taken over and could get it back. */
@@ -24,53 +25,98 @@ export async function planUninstall(client: Client, options: UninstallOptions = 
   return plan(client, await inspect(client), options);
 }
 
+/** How long the additions may wait for the transactions that still use them, in milliseconds. */
+const OLDER_TRANSACTIONS_MS = 60_000;
+
 /**
  * Gives a taken-over installation back to its C extensions, or removes the schemas with everything in them; in one
- * transaction.
+ * transaction. After a restoration a second transaction drops what was added, when those have ended that began before it;
+ * if it fails, run the command again.
  *
  * @throws SkytoolsError UNINSTALL_LOSES_EVENTS with what would be lost, unless `force`; UNINSTALL_RIGHTS
  */
 export async function uninstall(client: Client, options: UninstallOptions = {}): Promise<UninstallPlan> {
-  return transaction(client, async () => {
-    await client.query(`select pg_advisory_xact_lock(hashtextextended('skytools.install', 0))`);
+  const { planned, restored } = await patiently(client, async () => {
     const state = await inspect(client);
     const planned = await plan(client, state, options);
-    if (planned.kind === 'nothing') return planned;
-    if (state.notOwned.length > 0) {
-      const { kind, name, owner } = state.notOwned[0]!;
-      throw new SkytoolsError('UNINSTALL_RIGHTS', `${kind} ${name} belongs to ${owner}`, {
-        hint: `run as ${owner} or a superuser`,
-      });
+    if (planned.kind === 'nothing') return { planned, restored: undefined };
+    refuse(state, planned, options);
+    if (planned.kind === 'remove') {
+      await remove(client, state);
+      return { planned, restored: undefined };
     }
-    if (planned.losses.length > 0 && !options.force) {
-      throw new SkytoolsError('UNINSTALL_LOSES_EVENTS', `would lose ${planned.losses.join('; ')}`, {
-        hint: 'let the consumers finish and unregister them, or give --force',
-      });
-    }
-    if (planned.kind === 'restore') await restoreExtensions(client);
-    else await remove(client, state);
-    return planned;
+    // Restored already, by a run whose second transaction failed.
+    if (state.extensions.length === 0) await restoreExtensions(client);
+    const { rows } = await client.query('select txid_current()::text as txid');
+    return { planned, restored: rows[0].txid as string };
   });
+  if (restored !== undefined) {
+    await waitForOlder(client, restored);
+    await patiently(client, dropAdditions);
+  }
+  return planned;
+}
+
+/** A call that began with our functions may still be inside them: wait until every transaction older than this one ended. */
+async function waitForOlder(client: Client, txid: string): Promise<void> {
+  const until = Date.now() + OLDER_TRANSACTIONS_MS;
+  for (;;) {
+    const { rows } = await client.query(
+      'select txid_snapshot_xmin(txid_current_snapshot()) > $1::int8 as ended',
+      [txid],
+    );
+    if (rows[0].ended) return;
+    if (Date.now() > until) {
+      throw new SkytoolsError(
+        'UNINSTALL_WAITS',
+        'restored; a long transaction keeps the additions from being dropped',
+        {
+          hint: 'run `skytools uninstall` again when it has ended',
+          retryable: true,
+        },
+      );
+    }
+    await sleep(50);
+  }
+}
+
+function refuse(state: DatabaseState, planned: UninstallPlan, options: UninstallOptions): void {
+  if (state.notOwned.length > 0) {
+    const { kind, name, owner } = state.notOwned[0]!;
+    throw new SkytoolsError('UNINSTALL_RIGHTS', `${kind} ${name} belongs to ${owner}`, {
+      hint: `run as ${owner} or a superuser`,
+    });
+  }
+  if (planned.losses.length > 0 && !options.force) {
+    throw new SkytoolsError('UNINSTALL_LOSES_EVENTS', `would lose ${planned.losses.join('; ')}`, {
+      hint: 'let the consumers finish and unregister them, or give --force',
+    });
+  }
 }
 
 async function plan(client: Client, state: DatabaseState, options: UninstallOptions): Promise<UninstallPlan> {
   if (state.schemas.length === 0) return { kind: 'nothing', steps: [], losses: [] };
+  const taken = state.schemas.includes('skytools') ? await takenOver(client) : [];
+  if (taken.length > 0 && !options.purge) {
+    const restored = state.extensions.length > 0;
+    return {
+      kind: 'restore',
+      steps: [
+        ...(restored ? [] : [`restore the extensions ${taken.join(', ')} with their own functions`]),
+        `keep ${state.queues} queues, ${state.consumers} consumers and every event`,
+        'drop what skytools added',
+      ],
+      losses: [
+        ...(await rowsIn(client, await addedSchemas(client))),
+        ...(await additionsInUse(client)),
+        ...(await triggersOnAdditions(client)),
+      ],
+    };
+  }
   if (state.extensions.length > 0) {
     throw new SkytoolsError('UNINSTALL_EXTENSION', 'PgQ is installed here as an extension, not by skytools', {
       hint: 'use DROP EXTENSION',
     });
-  }
-  const taken = state.schemas.includes('skytools') ? await takenOver(client) : [];
-  if (taken.length > 0 && !options.purge) {
-    return {
-      kind: 'restore',
-      steps: [
-        `restore the extensions ${taken.join(', ')} with their own functions`,
-        `keep ${state.queues} queues, ${state.consumers} consumers and every event`,
-        'drop what skytools added',
-      ],
-      losses: await additionsInUse(client),
-    };
   }
   return {
     kind: 'remove',
@@ -81,6 +127,41 @@ async function plan(client: Client, state: DatabaseState, options: UninstallOpti
     ],
     losses: await undelivered(client, state),
   };
+}
+
+/** Triggers on the user's tables whose function would go with the additions: capture would stop. */
+async function triggersOnAdditions(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select format('trigger %I on %s, whose function the extension lacks', t.tgname, t.tgrelid::regclass) as name
+       from pg_trigger t
+       join pg_proc p on p.oid = t.tgfoid
+       join pg_namespace n on n.oid = p.pronamespace,
+            lateral pg_identify_object('pg_proc'::regclass, p.oid, 0) i
+      where not t.tgisinternal and n.nspname = any($1)
+        and not exists (select from pg_class c join pg_namespace tn on tn.oid = c.relnamespace
+                         where c.oid = t.tgrelid and tn.nspname = any($1))
+        and not exists (select from skytools.taken_over_member m where m.identity = i.identity)
+      order by 1`,
+    [SCHEMAS],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** Rows in the tables of schemas that would be dropped. */
+async function rowsIn(client: Client, schemas: readonly string[]): Promise<string[]> {
+  const { rows: tables } = await client.query<{ schema: string; name: string }>(
+    `select schemaname::text as schema, tablename::text as name from pg_tables
+      where schemaname = any($1) and schemaname <> 'skytools' order by 1, 2`,
+    [schemas],
+  );
+  const losses: string[] = [];
+  for (const { schema, name } of tables) {
+    const { rows } = await client.query(
+      `select count(*)::int as n from ${quoteIdent(schema)}.${quoteIdent(name)}`,
+    );
+    if (rows[0].n > 0) losses.push(`${rows[0].n} rows of ${schema}.${name}`);
+  }
+  return losses;
 }
 
 async function takenOver(client: Client): Promise<string[]> {
@@ -151,7 +232,7 @@ async function eventTriggers(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select e.evtname::text as name from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
        join pg_namespace n on n.oid = p.pronamespace where n.nspname = any($1)`,
-    [['skytools', 'pgq', 'pgq_ext', 'pgq_node', 'pgq_coop', 'londiste', 'walmgr']],
+    [SCHEMAS],
   );
   return rows.map((row) => row.name);
 }

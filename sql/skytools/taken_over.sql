@@ -12,6 +12,7 @@ create table if not exists skytools.taken_over_extension (
 );
 
 create table if not exists skytools.taken_over_member (
+    -- empty for a schema that was there before and belonged to no extension
     extname         text        not null,
     -- as ALTER EXTENSION names it: function, table, sequence, schema ...
     type            text        not null,
@@ -50,4 +51,14 @@ select e.extname, e.extversion,
        coalesce(e.extcondition, '{}')
   from pg_catalog.pg_extension e
  where e.extname in ('pgq', 'pgq_ext', 'pgq_node', 'pgq_coop', 'londiste')
+on conflict do nothing;
+
+insert into skytools.taken_over_member (extname, type, identity)
+select '', 'schema', pg_catalog.quote_ident(n.nspname)
+  from pg_catalog.pg_namespace n
+ where n.nspname in ('pgq', 'pgq_ext', 'pgq_node', 'pgq_coop', 'londiste')
+   and exists (select from pg_catalog.pg_extension e where e.extname in ('pgq', 'pgq_ext', 'pgq_node', 'pgq_coop', 'londiste'))
+   and not exists (select from pg_catalog.pg_depend d
+                    where d.classid = 'pg_catalog.pg_namespace'::regclass and d.objid = n.oid
+                      and d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e')
 on conflict do nothing;
