@@ -12,7 +12,12 @@ const root = path.resolve(import.meta.dirname, '../..');
 export async function buildProgram(output: string): Promise<void> {
   await mkdir(output, { recursive: true });
   await build({
-    entryPoints: { index: path.join(root, 'lib/index.ts'), 'cli/main': path.join(root, 'lib/cli/main.ts') },
+    entryPoints: {
+      index: path.join(root, 'lib/index.ts'),
+      'cli/main': path.join(root, 'lib/cli/main.ts'),
+      // The process of a function under the local runner: it is forked as a file beside the runner's own chunk.
+      'chunks/child': path.join(root, 'lib/local/runner/child.ts'),
+    },
     outdir: output,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'chunks/[name]-[hash]',

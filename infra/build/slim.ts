@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Plugin } from 'esbuild';
 
@@ -14,6 +15,14 @@ export const slim: Plugin = {
       path: path.join(here, 'credentials.ts'),
     }));
     build.onResolve({ filter: /^pg-pool$/ }, () => ({ path: path.join(here, 'pool.ts') }));
+    build.onResolve({ filter: /\/(Sha256Js|Md5Js)$/ }, () => ({ path: path.join(here, 'software-hash.ts') }));
+    // Only its version is asked for, for the user agent.
+    build.onLoad({ filter: /client-sqs\/package\.json$/ }, ({ path }) => {
+      const { name, version } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>;
+      return { contents: JSON.stringify({ name, version }), loader: 'json' };
+    });
+    // A function's password comes from its secret, never from a ~/.pgpass.
+    build.onResolve({ filter: /^pgpass$/ }, ({ path }) => ({ path, external: true }));
     // pg's binding to libpq is optional and never installed.
     build.onResolve({ filter: /^\.\/native$/ }, () => ({ path: 'pg-native', external: true }));
     // Imported on demand, for operations that stream events; SQS has none.

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
@@ -115,8 +115,8 @@ export async function loadConfigFile(file: string): Promise<Config> {
       hint: 'name it with --config FILE, or create a skytools.config.ts (README.md shows one)',
     });
   }
-  const attributes = absolute.endsWith('.json') ? { with: { type: 'json' } } : undefined;
-  const module = (await import(pathToFileURL(absolute).href, attributes)) as { default?: unknown };
+  if (absolute.endsWith('.json')) return parseConfig(JSON.parse(readFileSync(absolute, 'utf8')), file);
+  const module = (await import(pathToFileURL(absolute).href)) as { default?: unknown };
   if (module.default === undefined) {
     throw new UsageError('CONFIG_INVALID', `${file} has no default export`, {
       subject: { file },
