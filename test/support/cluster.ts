@@ -61,6 +61,7 @@ export async function startCluster(
     settings: {
       wal_level: 'replica',
       full_page_writes: true,
+      synchronous_commit: 'on',
       shared_buffers: '16MB',
       ...(options.archiveCommand ? { archive_mode: 'on', archive_command: options.archiveCommand } : {}),
       ...options.settings,
@@ -94,7 +95,12 @@ export async function recover(
   const server = await startPostgres({
     binaries: embeddedBinaries(TEST_MAJOR),
     dataDirectory: to,
-    settings: { full_page_writes: true, shared_buffers: '16MB', ...options.settings },
+    settings: {
+      full_page_writes: true,
+      synchronous_commit: 'on',
+      shared_buffers: '16MB',
+      ...options.settings,
+    },
   });
   const cluster = await clusterOf(server, () => rmSync(home, { recursive: true, force: true }));
   await until('the end of recovery', async () => {

@@ -29,3 +29,15 @@ export function formatLsn(lsn: bigint): string {
 export function asLsn(value: bigint): Lsn {
   return value as Lsn;
 }
+
+/** The lower of two positions. */
+export function lowerLsn(a: Lsn, b: Lsn): Lsn {
+  if (a < b) return a;
+  return b;
+}
+
+/** The higher of two positions. */
+export function higherLsn(a: Lsn, b: Lsn): Lsn {
+  if (a > b) return a;
+  return b;
+}

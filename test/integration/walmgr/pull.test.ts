@@ -1,0 +1,231 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { Deadline } from '../../../lib/platform/deadline.ts';
+import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
+import { takeBackup } from '../../../lib/walmgr/backup/take.ts';
+import { type PullOptions, type PullResult, pullWal } from '../../../lib/walmgr/pull/pull.ts';
+import { checkArchive } from '../../../lib/walmgr/verify.ts';
+import { startArchive, type TestArchive } from '../../support/archive.ts';
+import { type Cluster, checksum, recover, startCluster, stopAll, until } from '../../support/cluster.ts';
+
+let s3: TestArchive;
+
+beforeAll(async () => {
+  s3 = await startArchive();
+}, 120_000);
+afterEach(async () => {
+  s3.emulator.faults.clear();
+  await stopAll();
+}, 60_000);
+afterAll(() => s3.close());
+
+const SMALL = { initdb: ['--wal-segsize=1'], settings: { min_wal_size: '2MB', max_wal_size: '4MB' } };
+
+async function open(cluster: Cluster, prefix: string): Promise<WalArchive> {
+  const source = await cluster.source();
+  try {
+    return await WalArchive.claim(s3.location(prefix), await source.identity(), { store: s3.store() });
+  } finally {
+    await source.close();
+  }
+}
+
+async function pull(
+  cluster: Cluster,
+  archive: WalArchive,
+  options: Partial<PullOptions> = {},
+): Promise<PullResult> {
+  const source = await cluster.source();
+  try {
+    return await pullWal(archive, source, { slot: 'archive', deadline: Deadline.after(30_000), ...options });
+  } finally {
+    await source.close();
+  }
+}
+
+async function backup(cluster: Cluster, archive: WalArchive): Promise<void> {
+  const source = await cluster.source();
+  await takeBackup(archive, source, { fast: true });
+  await source.close();
+}
+
+const fill = (cluster: Cluster, rows = 20_000) =>
+  cluster.query(`insert into t select md5(g::text) from generate_series(1, ${rows}) g`);
+
+test('pulled segments are the server’s own, byte for byte, and pulling again changes nothing', async () => {
+  const cluster = await startCluster({ settings: { wal_keep_size: '1GB' } });
+  const archive = await open(cluster, 'bytes');
+  expect((await pull(cluster, archive)).next).toBe('idle');
+  await cluster.query('create table t (x text)');
+  await fill(cluster, 300_000);
+  await cluster.query('select pg_switch_wal()');
+  const first = await pull(cluster, archive);
+  expect(first.did.segments).toBeGreaterThan(2);
+  for await (const { key } of archive.store.list(archive.keys.wal)) {
+    const name = key.slice(key.lastIndexOf('/') + 1);
+    const original = await readFile(`${cluster.server.dataDirectory}/pg_wal/${name}`);
+    expect((await archive.readFile(name))?.equals(original)).toBe(true);
+  }
+  expect((await pull(cluster, archive)).did.segments).toBe(0);
+}, 60_000);
+
+test('what was committed a moment before the host burned comes back', async () => {
+  const cluster = await startCluster();
+  const archive = await open(cluster, 'burn');
+  await cluster.query('create table t (x text)');
+  await pull(cluster, archive);
+  await backup(cluster, archive);
+  const running = pull(cluster, archive, { follow: true, liveEveryMs: 200 }).catch(() => undefined);
+  await fill(cluster, 1000);
+  const [at] = await cluster.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
+  await until('the pieces of the last segment', async () => {
+    const [slot] = await cluster.query<{ done: boolean }>(
+      'select restart_lsn >= $1::pg_lsn as done from pg_replication_slots',
+      [at!.lsn],
+    );
+    return slot?.done === true;
+  });
+  const before = await checksum(cluster, 't');
+  await cluster.stop('immediate');
+  await running;
+  const copy = await recover(s3, 'burn');
+  expect(await checksum(copy, 't')).toBe(before);
+}, 60_000);
+
+test('the slot holds back whatever is not yet durable, while the store is down', async () => {
+  const cluster = await startCluster(SMALL);
+  const archive = await open(cluster, 'down');
+  await cluster.query('create table t (x text)');
+  await pull(cluster, archive);
+  const lift = s3.emulator.faults.add({
+    operation: 'PutObject',
+    resource: /down\/\d+\/wal\//,
+    fault: { kind: 'status', status: 503, code: 'SlowDown' },
+  });
+  await fill(cluster);
+  const running = pull(cluster, archive);
+  await sleep(1500);
+  const [slot] = await cluster.query<{ held: boolean }>(
+    'select pg_current_wal_flush_lsn() - restart_lsn > 1048576 as held from pg_replication_slots',
+  );
+  expect(slot?.held).toBe(true);
+  expect(lift()).toBeGreaterThan(0);
+  await running;
+  expect((await checkArchive(archive)).gaps).toEqual([]);
+}, 60_000);
+
+test('killed again and again, by its network and by its store, it leaves no gap', async () => {
+  const cluster = await startCluster(SMALL);
+  const archive = await open(cluster, 'killed');
+  await cluster.query('create table t (x text)');
+  await pull(cluster, archive);
+  for (let round = 0; round < 6; round++) {
+    await fill(cluster, 30_000);
+    const source = await cluster.source();
+    const stopAt = round * 2 + 1;
+    let stored = 0;
+    await pullWal(archive, source, {
+      slot: 'archive',
+      deadline: Deadline.after(30_000),
+      onStored: () => {
+        stored++;
+        // The socket goes without a word, as when a function is killed.
+        const { connection } = source.client as unknown as { connection: { stream: { destroy(): void } } };
+        if (stored === stopAt) connection.stream.destroy();
+      },
+    }).catch(() => undefined);
+    await source.close();
+    await cluster.query('select pg_terminate_backend(active_pid) from pg_replication_slots where active');
+    await until('the slot', async () => {
+      const [row] = await cluster.query<{ active: boolean }>('select active from pg_replication_slots');
+      return row?.active === false;
+    });
+  }
+  await pull(cluster, archive);
+  const report = await checkArchive(archive);
+  expect(report.gaps).toEqual([]);
+  expect(report.segments).toBeGreaterThan(10);
+}, 60_000);
+
+test('a second pull of one slot ends at once and changes nothing', async () => {
+  const cluster = await startCluster();
+  const archive = await open(cluster, 'busy');
+  await pull(cluster, archive);
+  const running = pull(cluster, archive, { follow: true, deadline: Deadline.after(8_000) });
+  await until('the first pull', async () => {
+    const [row] = await cluster.query<{ active: boolean }>('select active from pg_replication_slots');
+    return row?.active === true;
+  });
+  await expect(pull(cluster, archive)).rejects.toMatchObject({ code: 'UNIT_BUSY' });
+  await running;
+}, 60_000);
+
+test('a server that is stopped does not wait for its archive', async () => {
+  const cluster = await startCluster();
+  const archive = await open(cluster, 'stop');
+  await cluster.query('create table t (x text)');
+  await pull(cluster, archive);
+  const running = pull(cluster, archive, { follow: true, liveEveryMs: 60_000 }).catch(() => undefined);
+  await until('the pull', async () => {
+    const [row] = await cluster.query<{ active: boolean }>('select active from pg_replication_slots');
+    return row?.active === true;
+  });
+  await fill(cluster, 1000);
+  await cluster.client.end();
+  const startedAt = performance.now();
+  await cluster.server.halt('fast');
+  // Without the answers to its last keepalives it would be wal_sender_timeout, 15 s.
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
+  await running;
+}, 60_000);
+
+test('wal the server has thrown away is reported as a gap, never passed over', async () => {
+  const cluster = await startCluster({
+    ...SMALL,
+    settings: { ...SMALL.settings, max_slot_wal_keep_size: '2MB' },
+  });
+  const archive = await open(cluster, 'lost');
+  await cluster.query('create table t (x text)');
+  await pull(cluster, archive);
+  await cluster.query('select pg_switch_wal()');
+  await pull(cluster, archive);
+  for (let round = 0; round < 4; round++) {
+    await fill(cluster, 30_000);
+    await cluster.query('checkpoint');
+  }
+  const result = await pull(cluster, archive);
+  expect(result.gaps).toHaveLength(1);
+  await cluster.query('select pg_switch_wal()');
+  await pull(cluster, archive);
+  expect((await checkArchive(archive)).gaps).toHaveLength(1);
+}, 60_000);
+
+test('a fork of timelines is followed, and both sides can be recovered', async () => {
+  const cluster = await startCluster(SMALL);
+  const archive = await open(cluster, 'fork');
+  await cluster.query('create table t (x text)');
+  await pull(cluster, archive);
+  await backup(cluster, archive);
+  await cluster.query("insert into t values ('both')");
+  const [fork] = await cluster.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
+  await cluster.query("insert into t values ('old')");
+  await fill(cluster, 5000);
+  await pull(cluster, archive);
+  const old = await checksum(cluster, 't');
+  await cluster.stop('immediate');
+
+  const promoted = await recover(s3, 'fork', { target: { lsn: fork!.lsn } });
+  await promoted.query("insert into t values ('new')");
+  await fill(promoted, 5000);
+  await pull(promoted, archive);
+  const young = await checksum(promoted, 't');
+  await promoted.stop('immediate');
+  expect((await checkArchive(archive)).gaps).toEqual([]);
+
+  const latest = await recover(s3, 'fork');
+  expect(await checksum(latest, 't')).toBe(young);
+  await latest.stop('immediate');
+  const abandoned = await recover(s3, 'fork', { target: { timeline: 1 } });
+  expect(await checksum(abandoned, 't')).toBe(old);
+}, 90_000);
