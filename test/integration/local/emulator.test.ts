@@ -1,7 +1,7 @@
 // What only the embedded emulator promises: injected faults, state that survives it, refusal of what it cannot do.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -192,6 +192,16 @@ describe('S3 over a directory', () => {
     client.destroy();
     await second.dispose();
     await rm(directory, { recursive: true, force: true });
+  });
+
+  it('a directory made by hand is a bucket', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'skytools-s3-'));
+    await mkdir(join(directory, 'by-hand'));
+    const fresh = await freshEmulator({ directory });
+    const client = s3Client(fresh.emulator.endpoint);
+    await client.send(new PutObjectCommand({ Bucket: 'by-hand', Key: 'k', Body: 'x' }));
+    client.destroy();
+    await fresh.dispose();
   });
 
   it('a reader keeps its object while it is replaced and deleted', async () => {

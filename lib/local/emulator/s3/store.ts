@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import {
   createReadStream,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -113,8 +114,10 @@ export class Bucket {
     return bucket;
   }
 
+  /** Takes up a bucket where an earlier emulator left it; a bare directory is a new bucket. */
   static load(root: string, name: string): Bucket {
     const directory = join(root, name);
+    if (!existsSync(join(directory, 'bucket.json'))) return Bucket.create(root, name);
     const settings = JSON.parse(readFileSync(join(directory, 'bucket.json'), 'utf8'));
     const bucket = new Bucket(name, directory, settings.created, settings.notifications);
     const named = new Set<string>();
