@@ -8,6 +8,8 @@
  * export default defineConfig({ databases: { app: { url: 'env:APP_URL' } } });
  * ```
  */
+
+export * from './pgq/index.ts';
 export type { Config, ConsumerConfig, DatabaseConfig } from './platform/config.ts';
 export { type ConfigInput, defineConfig, loadConfigFile, parseConfig } from './platform/config-file.ts';
 export { Deadline } from './platform/deadline.ts';
