@@ -14,7 +14,7 @@ export const slim: Plugin = {
     build.onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({
       path: path.join(here, 'credentials.ts'),
     }));
-    build.onResolve({ filter: /^pg-pool$/ }, () => ({ path: path.join(here, 'pool.ts') }));
+    build.onResolve({ filter: /^pg-pool$/ }, () => ({ path: path.join(here, 'pool.cjs') }));
     build.onResolve({ filter: /\/(Sha256Js|Md5Js)$/ }, () => ({ path: path.join(here, 'software-hash.ts') }));
     // Only its version is asked for, for the user agent.
     build.onLoad({ filter: /client-sqs\/package\.json$/ }, ({ path }) => {
