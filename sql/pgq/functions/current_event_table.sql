@@ -2,7 +2,7 @@
 --
 -- Table for direct INSERT or COPY into a queue, valid until the end of the calling transaction.
 -- Returns: name such as pgq.event_2_0
--- Calls: pgq._check_switch()
+-- Calls: pgq._replication_role(), pgq._check_switch()
 create or replace function pgq.current_event_table(x_queue_name text)
 returns text as $$
 declare
@@ -17,7 +17,7 @@ begin
     if not found then
         raise exception 'Event queue not found';
     end if;
-    if _queue.queue_disable_insert and pg_catalog.current_setting('session_replication_role') <> 'replica' then
+    if _queue.queue_disable_insert and pgq._replication_role() <> 'replica' then
         raise exception 'Writing to queue disabled';
     end if;
     if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then

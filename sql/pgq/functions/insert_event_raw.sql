@@ -4,7 +4,7 @@
 -- Parameters: queue_name; ev_id - NULL: the next of the queue's sequence; ev_time - NULL: now(); ev_owner - NULL for
 --   all consumers, else the sub_id that gets it; ev_retry - deliveries so far; the event's fields
 -- Returns: event id
--- Calls: pgq._check_switch(), pgq._check_tx_limit(), pgq._insert_dispatch() or dynamic SQL
+-- Calls: pgq._replication_role(), pgq._check_switch(), pgq._check_tx_limit(), pgq._insert_dispatch() or dynamic SQL
 -- Writes: the current event table, the event sequence
 create or replace function pgq.insert_event_raw(
     queue_name text, ev_id bigint, ev_time timestamptz, ev_owner integer, ev_retry integer, ev_type text, ev_data text,
@@ -37,7 +37,7 @@ begin
     end if;
 
     -- a refused event uses up its id, as it always did
-    if _disabled and pg_catalog.current_setting('session_replication_role') <> 'replica' then
+    if _disabled and pgq._replication_role() <> 'replica' then
         perform pg_catalog.nextval(_sequence::regclass);
         raise exception 'Insert into queue disallowed';
     end if;

@@ -7,8 +7,9 @@ declare
     _functions constant jsonb := '{
         "public": [
             "get_consumer_info", "get_queue_info", "quote_fqname", "rotation_blockers", "seq_getval", "version",
-            "_listed_columns", "_row_check", "_row_fields", "_row_json", "_row_same", "_row_sql", "_row_urlencoded",
-            "_table_shape", "_trigger_args", "_trigger_eval", "_trigger_event", "_trigger_expr", "_urlencode"
+            "_listed_columns", "_replication_role", "_row_check", "_row_fields", "_row_json", "_row_same", "_row_sql", "_row_urlencoded",
+            "_table_shape", "_trigger_args", "_trigger_eval", "_trigger_event", "_trigger_expr", "_trigger_expr_column", "_trigger_silent",
+            "_urlencode"
         ],
         "pgq_reader": [
             "batch_event_sql", "batch_event_tables", "batch_retry", "event_retry", "event_retry_many",
