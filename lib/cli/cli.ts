@@ -29,6 +29,7 @@ export class Cli {
   readonly io: Io;
   readonly #abort = new AbortController();
   #exitCode: ExitCode = EXIT.ok;
+  #endsItself = false;
 
   constructor(program: Command, io: Io) {
     this.program = program;
@@ -39,9 +40,14 @@ export class Cli {
     return this.#exitCode;
   }
 
-  /** Stops the running action at its next step. */
-  interrupt(): void {
+  /**
+   * Stops the running action at its next step.
+   *
+   * @returns true where the action takes the time it needs to end by itself
+   */
+  interrupt(): boolean {
     this.#abort.abort(new Error('interrupted'));
+    return this.#endsItself;
   }
 
   /** A group such as `queue`: a noun whose verbs are added to the returned command. */
@@ -51,16 +57,22 @@ export class Cli {
     return group;
   }
 
-  /** Gives `command` its action and its examples. */
+  /**
+   * Gives `command` its action and its examples.
+   *
+   * @param endsItself Ctrl-C is a request to come to an end, and the action's own result is the outcome
+   */
   action<Options extends object>(
     command: Command,
     examples: readonly Example[],
     action: Action<Options>,
+    { endsItself = false } = {},
   ): Command {
     examplesOf.set(command, examples);
     if (examples.length > 0) command.addHelpText('after', () => `\nExamples:\n${formatExamples(examples)}`);
     return command.action(async (...all: unknown[]) => {
       const self = all.at(-1) as Command;
+      this.#endsItself = endsItself;
       const context = new CommandContext(self.optsWithGlobals<GlobalOptions>(), this.io, this.#abort.signal);
       try {
         const code = await action(context, self.processedArgs.flat() as string[], self.opts<Options>());
@@ -86,7 +98,7 @@ export class Cli {
       // Commander has printed its message (or the help) already.
       return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     }
-    if (this.#abort.signal.aborted) return EXIT.interrupted;
+    if (this.#abort.signal.aborted && !this.#endsItself) return EXIT.interrupted;
     const known = await named(error);
     this.io.stderr.write(formatError(known, argv.includes('--json')));
     return exitCodeOf(known);

@@ -22,7 +22,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), processIo(), (int
   process.on('SIGINT', () => {
     if (interrupted) process.exit(EXIT.interrupted);
     interrupted = true;
-    interrupt();
+    if (interrupt()) return;
     setTimeout(() => process.exit(EXIT.interrupted), GRACE_MS).unref();
   });
 });

@@ -1,7 +1,13 @@
 import { Cli, createCommand } from './cli.ts';
 import { registerCompletionCommand } from './commands/completion.ts';
+import { registerConsumerCommands } from './commands/consumer.ts';
 import { registerDoctorCommand } from './commands/doctor.ts';
+import { registerEventCommands } from './commands/event.ts';
 import { registerInstallCommands } from './commands/install.ts';
+import { registerLocalCommand } from './commands/local.ts';
+import { registerQueueCommands } from './commands/queue.ts';
+import { registerStatusCommand } from './commands/status.ts';
+import { registerTriggerCommands } from './commands/trigger.ts';
 import type { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import { packageVersion } from './version.ts';
@@ -9,7 +15,18 @@ import { packageVersion } from './version.ts';
 /** The file that holds the configuration unless --config names another. */
 export const DEFAULT_CONFIG = 'skytools.config.ts';
 
-const REGISTER = [registerInstallCommands, registerDoctorCommand, registerCompletionCommand];
+/** Commands in the order of the help. */
+const REGISTER = [
+  registerInstallCommands,
+  registerDoctorCommand,
+  registerStatusCommand,
+  registerQueueCommands,
+  registerConsumerCommands,
+  registerEventCommands,
+  registerTriggerCommands,
+  registerLocalCommand,
+  registerCompletionCommand,
+];
 
 /** The whole command tree. */
 export function createProgram(io: Io): Cli {
@@ -42,7 +59,7 @@ Exit codes: 0 ok, 1 fault, 2 usage, 3 unhealthy.`,
 export async function runCommandLine(
   argv: readonly string[],
   io: Io,
-  onInterrupt?: (interrupt: () => void) => void,
+  onInterrupt?: (interrupt: () => boolean) => void,
 ): Promise<ExitCode> {
   const cli = createProgram(io);
   onInterrupt?.(() => cli.interrupt());

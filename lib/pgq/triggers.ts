@@ -1,0 +1,142 @@
+import { SkytoolsError } from '../platform/errors.ts';
+import type { Client } from '../postgres/connect.ts';
+import { hasSqlState } from '../postgres/errors.ts';
+import { quoteIdent, quoteLiteral, quoteQualified } from '../postgres/quote.ts';
+import { pgqError } from './errors.ts';
+
+/** The classic trigger functions, named after the format of their events. */
+export type TriggerFormat = 'logutriga' | 'jsontriga' | 'sqltriga';
+
+export interface TriggerSpec {
+  /** `schema.table`; without a schema, `public`. */
+  table: string;
+  queue: string;
+  format: TriggerFormat;
+  /** Default `capture_<queue>`. */
+  name?: string;
+  /** Arguments as the trigger functions take them: `ignore=a,b`, `backup`, `when=…`. */
+  arguments?: readonly string[];
+  /** Fire before the change (needed by `SKIP`) instead of after it. */
+  before?: boolean;
+}
+
+/** A trigger that writes to a queue. */
+export interface CaptureTrigger {
+  table: string;
+  name: string;
+  queue: string;
+  function: string;
+  enabled: boolean;
+  definition: string;
+}
+
+/** Arguments that a TRUNCATE trigger takes as well; it refuses the rest. */
+const FOR_TRUNCATE = /^(deny|SKIP)$/;
+
+/** PostgreSQL cuts longer names, in bytes; room is left for the suffix of the TRUNCATE trigger. */
+const NAME_BYTES = 63;
+const TRUNCATE_SUFFIX = '_truncate';
+
+/**
+ * Captures a table's changes into a queue: one trigger for each changed row and one for TRUNCATE, both or none.
+ *
+ * @returns the names of the triggers
+ * @throws SkytoolsError PGQ_QUEUE_MISSING, PGQ_TRIGGER_EXISTS
+ */
+export async function addTrigger(client: Client, spec: TriggerSpec): Promise<string[]> {
+  const name = triggerName(spec);
+  const truncateName = `${name}${TRUNCATE_SUFFIX}`;
+  const table = quoteQualified(spec.table);
+  const timing = spec.before ? 'before' : 'after';
+  const given = spec.arguments ?? [];
+  const call = (args: readonly string[]) =>
+    `execute function pgq.${quoteIdent(spec.format)}(${[spec.queue, ...args].map(quoteLiteral).join(', ')})`;
+  try {
+    await client.query(`select 1 / count(*) from pgq.queue where queue_name = ${quoteLiteral(spec.queue)}`);
+  } catch (error) {
+    // Division by zero: no such queue. A trigger without its queue would fail every change of the table.
+    if (!hasSqlState(error, '22012')) throw pgqError(error, { queue: spec.queue });
+    throw new SkytoolsError('PGQ_QUEUE_MISSING', `no such queue: ${spec.queue}`, {
+      subject: { queue: spec.queue },
+      hint: `create it first: skytools queue create ${spec.queue}`,
+    });
+  }
+  try {
+    // One multi-statement query is one transaction.
+    await client.query(
+      `create trigger ${quoteIdent(name)} ${timing} insert or update or delete on ${table} for each row ${call(given)};
+       create trigger ${quoteIdent(truncateName)} ${timing} truncate on ${table} for each statement ${call(given.filter((argument) => FOR_TRUNCATE.test(argument)))}`,
+    );
+  } catch (error) {
+    if (!hasSqlState(error, '42710')) throw pgqError(error, { table: spec.table, queue: spec.queue });
+    throw new SkytoolsError('PGQ_TRIGGER_EXISTS', `table ${spec.table} has a trigger named ${name}`, {
+      subject: { table: spec.table },
+      hint: 'remove it first, or give another --name',
+    });
+  }
+  return [name, truncateName];
+}
+
+function triggerName(spec: TriggerSpec): string {
+  if (spec.name !== undefined) return spec.name;
+  let name = `capture_${spec.queue}`;
+  while (Buffer.byteLength(name) > NAME_BYTES - TRUNCATE_SUFFIX.length) name = name.slice(0, -1);
+  return name;
+}
+
+/**
+ * Removes the triggers of a table that write to a queue, or one of them by name.
+ *
+ * @returns the names of the triggers removed
+ * @throws SkytoolsError PGQ_TRIGGER_MISSING
+ */
+export async function removeTriggers(
+  client: Client,
+  table: string,
+  by: { queue: string } | { name: string },
+): Promise<string[]> {
+  const found = (await listTriggers(client, { table })).filter((trigger) =>
+    'queue' in by ? trigger.queue === by.queue : trigger.name === by.name,
+  );
+  if (found.length === 0) {
+    throw new SkytoolsError('PGQ_TRIGGER_MISSING', `table ${table} has no such capture trigger`, {
+      subject: { table },
+      hint: 'skytools trigger list shows them',
+    });
+  }
+  const names = found.map((trigger) => trigger.name);
+  await client.query(
+    names.map((name) => `drop trigger ${quoteIdent(name)} on ${quoteQualified(table)}`).join('; '),
+  );
+  return names;
+}
+
+/** Triggers that write to queues: all, of a table, of a queue. */
+export async function listTriggers(
+  client: Client,
+  only: { table?: string; queue?: string } = {},
+): Promise<CaptureTrigger[]> {
+  try {
+    const { rows } = await client.query<CaptureTrigger>(
+      String.raw`select * from (
+         select format('%s.%s', tn.nspname, c.relname) as "table", t.tgname::text as name,
+                convert_from(substring(t.tgargs for nullif(position('\x00'::bytea in t.tgargs), 0) - 1),
+                             getdatabaseencoding()) as queue,
+                format('%s.%s', n.nspname, p.proname) as "function", t.tgenabled <> 'D' as enabled,
+                pg_get_triggerdef(t.oid) as definition
+           from pg_trigger t
+           join pg_proc p on p.oid = t.tgfoid
+           join pg_namespace n on n.oid = p.pronamespace
+           join pg_class c on c.oid = t.tgrelid
+           join pg_namespace tn on tn.oid = c.relnamespace
+          where not t.tgisinternal and n.nspname = 'pgq' and t.tgnargs > 0
+            and ($1::text is null or t.tgrelid = to_regclass($1))) found
+        where $2::text is null or queue = $2
+        order by 1, 2`,
+      [only.table === undefined ? null : quoteQualified(only.table), only.queue ?? null],
+    );
+    return rows;
+  } catch (error) {
+    throw pgqError(error, only);
+  }
+}
