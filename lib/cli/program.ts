@@ -4,7 +4,9 @@ import { registerConsumerCommands } from './commands/consumer.ts';
 import { registerDoctorCommand } from './commands/doctor.ts';
 import { registerEventCommands } from './commands/event.ts';
 import { registerInstallCommands } from './commands/install.ts';
+import { registerInvokeCommand } from './commands/invoke.ts';
 import { registerLocalCommand } from './commands/local.ts';
+import { registerQadminCommand } from './commands/qadmin.ts';
 import { registerQueueCommands } from './commands/queue.ts';
 import { registerStatusCommand } from './commands/status.ts';
 import { registerTriggerCommands } from './commands/trigger.ts';
@@ -24,6 +26,8 @@ const REGISTER = [
   registerConsumerCommands,
   registerEventCommands,
   registerTriggerCommands,
+  registerQadminCommand,
+  registerInvokeCommand,
   registerLocalCommand,
   registerCompletionCommand,
 ];

@@ -49,7 +49,7 @@ describe('completion', () => {
   const { program } = createProgram(processIo());
 
   it('offers commands, options, and nothing hidden', () => {
-    expect(candidates(program, ['in'])).toEqual(['install']);
+    expect(candidates(program, ['ins'])).toEqual(['install']);
     expect(candidates(program, ['install', '--d'])).toEqual(['--database', '--dry-run']);
     expect(candidates(program, ['--database', 'shop', 'do'])).toEqual(['doctor']);
     expect(candidates(program, ['__'])).toEqual([]);

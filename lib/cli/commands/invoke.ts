@@ -1,0 +1,143 @@
+import { SkytoolsError, UsageError } from '../../platform/errors.ts';
+import { type Cli, wholeNumber } from '../cli.ts';
+import type { CommandContext } from '../context.ts';
+
+type Handler = (event: unknown, context: object) => Promise<unknown>;
+
+interface InvokeFlags {
+  event?: string;
+  timeout: number;
+}
+
+export function registerInvokeCommand(cli: Cli): void {
+  cli.action<InvokeFlags>(
+    cli.program
+      .command('invoke')
+      .description('run a function once in this process, built or from its source, as Lambda would')
+      .argument('<function>', 'sweep, tick, maintain, consume …')
+      .option(
+        '--event <file>',
+        'the event as JSON, or one job message, which is wrapped in an SQS event; - reads stdin',
+      )
+      .option('--timeout <seconds>', "the function's time-out", wholeNumber, 60),
+    [
+      [
+        'skytools invoke tick --event tick.json',
+        'where tick.json is {"v":1,"kind":"tick","database":"shop"}',
+      ],
+      ['skytools invoke sweep', 'a scheduled function needs no event'],
+    ],
+    async (context, [name], options) => {
+      const event = asEvent(await readEvent(context, options.event));
+      const configFile = await writeConfig(context);
+      const previous = process.env.SKYTOOLS_CONFIG_FILE;
+      process.env.SKYTOOLS_CONFIG_FILE = configFile.path;
+      try {
+        const handler = await loadHandler(name!);
+        const result = await withLogsOnStderr(context, () =>
+          handler(event, lambdaContext(name!, options.timeout)),
+        );
+        const { toJson } = await import('../output.ts');
+        context.write(`${toJson(result ?? null)}\n`);
+        const failures = (result as { batchItemFailures?: unknown[] } | undefined)?.batchItemFailures;
+        return failures && failures.length > 0 ? 1 : 0;
+      } finally {
+        if (previous === undefined) delete process.env.SKYTOOLS_CONFIG_FILE;
+        else process.env.SKYTOOLS_CONFIG_FILE = previous;
+        await configFile.remove();
+      }
+    },
+  );
+}
+
+async function readEvent(context: CommandContext, file: string | undefined): Promise<unknown> {
+  if (file === undefined) return { source: 'skytools.cli', time: new Date().toISOString() };
+  const { readFile } = await import('node:fs/promises');
+  const { text } = await import('node:stream/consumers');
+  try {
+    return JSON.parse(file === '-' ? await text(context.io.stdin) : await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new UsageError('CLI_BAD_EVENT', `cannot read the event in ${file}`, {
+      cause: error,
+      subject: { file },
+      hint: 'give a file that holds one JSON document',
+    });
+  }
+}
+
+/** A job message becomes the body of an SQS event with one record. */
+export function asEvent(document: unknown): unknown {
+  if (typeof document !== 'object' || document === null || !('kind' in document)) return document;
+  return {
+    Records: [
+      {
+        messageId: 'cli',
+        receiptHandle: 'cli',
+        body: JSON.stringify(document),
+        attributes: { ApproximateReceiveCount: '1' },
+        messageAttributes: {},
+        eventSource: 'aws:sqs',
+      },
+    ],
+  };
+}
+
+/** The functions read their configuration as the build writes it: validated JSON. */
+async function writeConfig(context: CommandContext): Promise<{ path: string; remove: () => Promise<void> }> {
+  const { mkdtemp, rm, writeFile } = await import('node:fs/promises');
+  const { tmpdir } = await import('node:os');
+  const { join } = await import('node:path');
+  const config = await context.config();
+  const directory = await mkdtemp(join(tmpdir(), 'skytools-invoke-'));
+  const path = join(directory, 'config.json');
+  await writeFile(path, JSON.stringify(config), { mode: 0o600 });
+  return { path, remove: () => rm(directory, { recursive: true, force: true }) };
+}
+
+async function loadHandler(name: string): Promise<Handler> {
+  if (!/^[a-z][a-z0-9-]*$/.test(name)) throw unknownFunction(name);
+  const { existsSync } = await import('node:fs');
+  const { join } = await import('node:path');
+  const { pathToFileURL } = await import('node:url');
+  const { packageDirectory } = await import('../version.ts');
+  const root = packageDirectory();
+  const source = join(root, 'functions', `${name}.ts`);
+  const built = ['mjs', 'js'].map((ending) => join(root, 'dist', 'functions', name, `index.${ending}`));
+  const file = [...(import.meta.url.endsWith('.ts') ? [source] : []), ...built, source].find((path) =>
+    existsSync(path),
+  );
+  if (file === undefined) throw unknownFunction(name);
+  const module = (await import(pathToFileURL(file).href)) as { handler?: Handler };
+  if (typeof module.handler === 'function') return module.handler;
+  throw new SkytoolsError('CLI_NO_HANDLER', `${name} exports no handler`, { subject: { file } });
+}
+
+const unknownFunction = (name: string) =>
+  new UsageError('CLI_UNKNOWN_FUNCTION', `there is no function "${name}"`, {
+    hint: 'run `npm run build` if it is new; docs/reference lists the functions',
+  });
+
+/** What a handler reads of Lambda's context. */
+function lambdaContext(name: string, timeoutSeconds: number): object {
+  const end = Date.now() + timeoutSeconds * 1000;
+  return {
+    awsRequestId: crypto.randomUUID(),
+    functionName: name,
+    functionVersion: '$LATEST',
+    invokedFunctionArn: `arn:aws:lambda:local:000000000000:function:${name}`,
+    memoryLimitInMB: '512',
+    getRemainingTimeInMillis: () => Math.max(0, end - Date.now()),
+  };
+}
+
+/** The functions log to stdout, which belongs to the result here. */
+async function withLogsOnStderr<T>(context: CommandContext, body: () => Promise<T>): Promise<T> {
+  const original = process.stdout.write;
+  process.stdout.write = ((chunk: string | Uint8Array, ...rest: never[]) =>
+    context.options.quiet ? true : process.stderr.write(chunk, ...rest)) as typeof process.stdout.write;
+  try {
+    return await body();
+  } finally {
+    process.stdout.write = original;
+  }
+}
