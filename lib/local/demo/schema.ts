@@ -1,0 +1,31 @@
+import type { Client } from '../../postgres/connect.ts';
+import { quoteColumns, quoteIdent, quoteLiteral, quoteQualified } from '../../postgres/quote.ts';
+import { type DemoTable, keyColumns } from './tables.ts';
+
+/** Creates the empty tables of the demonstration. */
+export async function createTables(client: Client, tables: readonly DemoTable[]): Promise<void> {
+  await client.query('create schema demo');
+  for (const table of tables) {
+    const columns = table.columns.map(
+      ({ name, type, key }) => `${quoteIdent(name)} ${type}${key ? ' not null' : ''}`,
+    );
+    const key = quoteColumns(keyColumns(table).map(({ name }) => name));
+    await client.query(
+      `create table ${quoteQualified(table.name)} (${columns.join(', ')}, primary key (${key}))`,
+    );
+  }
+}
+
+/** From here on each change of the tables is an event of the queue. */
+export async function captureTables(
+  client: Client,
+  tables: readonly DemoTable[],
+  queue: string,
+): Promise<void> {
+  for (const table of tables) {
+    await client.query(
+      `create trigger demo_capture after insert or update or delete on ${quoteQualified(table.name)}
+         for each row execute function pgq.${table.trigger}(${quoteLiteral(queue)})`,
+    );
+  }
+}
