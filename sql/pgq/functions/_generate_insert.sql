@@ -1,106 +1,54 @@
--- pgq._generate_insert(i_queue_id, i_present)
+-- pgq._generate_insert(i_queue_id)
 --
 -- Dynamic SQL is parsed and planned at every call, which costs more than the insert itself. So each queue has a
--- function with static INSERTs into its tables, pgq._insert_<id>, and insert_event_raw reaches it by static calls: the
--- root pgq._insert_dispatch knows the groups of 32 queue ids, pgq._insert_dispatch_<group> the queues of its group.
--- PL/pgSQL compiles a function at its first call in a session, and prepares a statement when it is first run, so a
--- session pays only for the queues that it writes to. 100,000 calls in one statement take 1.6 to 1.9 s this way,
--- 2.4 s with a dynamic INSERT, 1.35 s in C.
--- All of them return NULL for what they do not know (the caller then uses dynamic SQL): a queue that is new to the
--- session, tables whose names an administrator has changed.
+-- function with static statements, pgq._insert_<queue id>, which reads the queue row and inserts by it in one statement.
+-- It runs with the rights of the owner under the caller's search_path, so every name and operator in it is qualified.
+-- Parameters of it: hash and name of the queue, xid, the event's fields. It returns the event id, or NULL and has done
+-- nothing when the queue row says anything out of the ordinary: another name or table, inserts disabled, a limit;
+-- then, and at other isolation levels than READ COMMITTED, insert_event_raw decides.
 --
--- Parameters: i_queue_id - queue; i_present - make its function, or remove it
--- Calls: pgq._dispatch_tree()
+-- Parameters: i_queue_id - queue
 -- Writes: pg_proc
-create or replace function pgq._generate_insert(i_queue_id integer, i_present boolean)
+create or replace function pgq._generate_insert(i_queue_id integer)
 returns void as $$
 declare
-    _group_size constant integer := 32;
-    _parameters constant text := 'integer, integer, text, text, bigint, timestamptz, bigint, integer, integer,'
-        ' text, text, text, text, text, text';
-    -- i_queue, i_table, i_prefix, i_sequence, i_id, i_time, i_txid, i_owner, i_retry, i_type, i_data, i_extra1..4
-    _arguments constant text := '$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15';
-    _group constant integer := i_queue_id / _group_size;
-    _dispatch constant text := 'pgq._insert_dispatch_' || _group;
-    _names text[] := array['pgq._insert_' || i_queue_id, _dispatch, 'pgq._insert_dispatch'];
-    _name text;
+    _parameters constant text := 'integer, text, bigint, text, text, text, text, text, text';
+    _name constant text := 'pgq._insert_' || i_queue_id;
     _queue record;
-    _ids integer[];
-    _groups integer[];
-    _body text;
+    _inserts text;
 begin
-    -- two creators would replace the same dispatcher ("tuple concurrently updated")
-    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq._generate_insert', 0));
-
     select q.queue_ntables, q.queue_data_pfx, q.queue_event_seq
       into _queue
       from pgq.queue q
      where q.queue_id = i_queue_id;
-    if i_present and found then
-        select pg_catalog.string_agg(pg_catalog.format(
-                   E'    %sif $2 = %s then\n'
-                   '        insert into %s (ev_id, ev_time, ev_txid, ev_owner, ev_retry,'
-                   ' ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
-                   '        values (_id, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);\n',
-                   case when n > 0 then 'els' else '' end, n, pgq.quote_fqname(_queue.queue_data_pfx || '_' || n)),
-                   '' order by n)
-          into _body
-          from pg_catalog.generate_series(0, _queue.queue_ntables - 1) n;
-        execute pg_catalog.format(
-            E'create or replace function %s(%s) returns bigint as %L language plpgsql',
-            _names[1], _parameters, pg_catalog.format(
-            E'\ndeclare\n    _id bigint;\n'
-            'begin\n'
-            '    if $3 <> %L or $4 <> %L or $2 < 0 or $2 >= %s then\n'
-            '        return null;\n'
-            '    end if;\n'
-            -- even when the id is given: the ticker counts by this sequence
-            '    _id := pg_catalog.nextval(%L::regclass);\n'
-            '    if $5 is not null then\n'
-            '        _id := $5;\n'
-            '    end if;\n'
-            '%s'
-            '    end if;\n'
-            '    return _id;\n'
-            'end;\n',
-            _queue.queue_data_pfx, _queue.queue_event_seq, _queue.queue_ntables, _queue.queue_event_seq, _body));
+    select pg_catalog.string_agg(pg_catalog.format($branch$
+    %1$sif _table operator(pg_catalog.=) %2$s then
+        insert into %3$s (ev_id, ev_time, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)
+        select pg_catalog.nextval(%4$L::pg_catalog.regclass), pg_catalog.now(), $3, $4, $5, $6, $7, $8, $9
+          from pgq.queue q
+         where q.queue_id operator(pg_catalog.=) %5$s
+           and q.queue_name operator(pg_catalog.=) $2
+           and q.queue_cur_table operator(pg_catalog.=) %2$s
+           and not q.queue_disable_insert and q.queue_per_tx_limit is null
+           and q.queue_data_pfx operator(pg_catalog.=) %6$L
+           and q.queue_event_seq operator(pg_catalog.=) %4$L
+           and pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed'
+        returning ev_id into _id;$branch$,
+               case when n > 0 then 'els' end, n, pgq.quote_fqname(_queue.queue_data_pfx || '_' || n),
+               _queue.queue_event_seq, i_queue_id, _queue.queue_data_pfx), '' order by n)
+      into _inserts
+      from pg_catalog.generate_series(0, _queue.queue_ntables - 1) n;
+    execute pg_catalog.format('create or replace function %s(%s) returns bigint as %L language plpgsql',
+        _name, _parameters, pg_catalog.format($body$
+declare
+    -- where to try: the rotation marker says what the queue row must confirm
+    _table bigint := pg_catalog.pg_sequence_last_value(%L::pg_catalog.regclass) operator(pg_catalog.%%) 1024;
+    _id bigint;
+begin%s
     end if;
-
-    select pg_catalog.array_agg(q.queue_id order by q.queue_id) filter (where q.queue_id / _group_size = _group),
-           pg_catalog.array_agg(distinct q.queue_id / _group_size)
-      into _ids, _groups
-      from pgq.queue q
-     where i_present or q.queue_id <> i_queue_id;
-
-    if _ids is not null then
-        execute pg_catalog.format(
-            'create or replace function %s(%s) returns bigint as %L language plpgsql',
-            _dispatch, _parameters, pg_catalog.format(E'\nbegin\n%s\nreturn null;\nend;\n',
-            pgq._dispatch_tree(_ids, '$1', 'return pgq._insert_%s(' || _arguments || ');')));
-    end if;
-    if _ids is null or _ids = array[i_queue_id]
-       or pg_catalog.to_regproc('pgq._insert_dispatch') is null then
-        execute pg_catalog.format(
-            'create or replace function pgq._insert_dispatch(%s) returns bigint as %L language plpgsql',
-            _parameters, pg_catalog.format(E'\ndeclare\n_group constant integer := $1 / %s;\nbegin\n%s\nreturn null;\nend;\n',
-            _group_size, case when _groups is null then ''
-            else pgq._dispatch_tree(_groups, '_group', 'return pgq._insert_dispatch_%s(' || _arguments || ');') end));
-    end if;
-
-    if not i_present then
-        execute pg_catalog.format('drop function if exists %s(%s)', _names[1], _parameters);
-        if _ids is null then
-            execute pg_catalog.format('drop function if exists %s(%s)', _dispatch, _parameters);
-        end if;
-    end if;
-
-    foreach _name in array _names loop
-        if pg_catalog.to_regproc(_name) is not null then
-            execute pg_catalog.format('revoke all on function %s(%s) from public', _name, _parameters);
-            if pg_catalog.to_regrole('pgq_admin') is not null then
-                execute pg_catalog.format('grant execute on function %s(%s) to pgq_admin', _name, _parameters);
-            end if;
-        end if;
-    end loop;
+    return _id;
+end;
+$body$, _queue.queue_data_pfx || '_switch_seq', _inserts));
+    execute pg_catalog.format('revoke all on function %s(%s) from public', _name, _parameters);
 end;
 $$ language plpgsql;

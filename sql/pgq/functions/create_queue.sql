@@ -3,7 +3,7 @@
 -- Creates a queue with its tables and sequences and gives it its first tick, so that consumers can register at once.
 -- Parameters: i_queue_name - any text
 -- Returns: 1 - created, 0 - exists
--- Calls: pgq._complete_queue(), pgq.grant_perms(), pgq.ticker(queue), pgq.tune_storage()
+-- Calls: pgq._complete_queue(), pgq._generate_dispatch(), pgq.grant_perms(), pgq.ticker(queue), pgq.tune_storage()
 -- Writes: pgq.queue, pgq.tick, pg_class, pg_proc
 create or replace function pgq.create_queue(i_queue_name text)
 returns integer as $$
@@ -16,8 +16,8 @@ begin
         raise exception 'Invalid NULL value';
     end if;
 
-    -- Creators come one by one (the dispatchers of _generate_insert are shared), and the second of a name sees the first.
-    perform pg_advisory_xact_lock(hashtextextended('pgq._generate_insert', 0));
+    -- Creators come one by one (they share what _generate_dispatch makes), and the second of a name sees the first.
+    perform pg_advisory_xact_lock(hashtextextended('pgq._generate_dispatch', 0));
     if exists (select from pgq.queue q where q.queue_name = i_queue_name) then
         return 0;
     end if;
@@ -43,6 +43,7 @@ begin
     end loop;
 
     perform pgq._complete_queue(_id);
+    perform pgq._generate_dispatch(i_queue_name);
     perform pgq.grant_perms(i_queue_name);
     perform pgq.ticker(i_queue_name);
     perform pgq.tune_storage(i_queue_name);

@@ -4,7 +4,7 @@
 -- ticker use: queue row, subscriptions, event tables.
 -- Parameters: x_force - drop it even with consumers attached
 -- Returns: 1
--- Calls: pgq.unregister_consumer(), pgq._generate_insert()
+-- Calls: pgq.unregister_consumer(), pgq._generate_dispatch()
 -- Writes: pgq.queue, pgq.tick, pgq.subscription, pgq.consumer, pgq.retry_queue, pg_class, pg_proc
 create or replace function pgq.drop_queue(x_queue_name text, x_force boolean)
 returns integer as $$
@@ -44,8 +44,10 @@ begin
     execute 'drop sequence ' || pgq.quote_fqname(_queue.queue_tick_seq);
     execute 'drop sequence ' || pgq.quote_fqname(_queue.queue_event_seq);
     execute 'drop sequence if exists ' || pgq.quote_fqname(_queue.queue_data_pfx || '_switch_seq');
-    perform pgq._generate_insert(_queue.queue_id, false);
     delete from pgq.queue q where q.queue_id = _queue.queue_id;
+    perform pgq._generate_dispatch(x_queue_name);
+    execute format('drop function if exists pgq._insert_%s(integer, text, bigint, text, text, text, text, text, text)',
+        _queue.queue_id);
     return 1;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

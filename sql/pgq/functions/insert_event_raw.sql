@@ -1,6 +1,7 @@
 -- pgq.insert_event_raw(11)
 --
--- Writes one event with all its fields into the queue's current table.
+-- Writes one event with all its fields into the queue's current table. insert_event does the same by shorter ways, and
+-- comes here with everything that is out of the ordinary.
 -- Parameters: queue_name; ev_id - NULL: the next of the queue's sequence; ev_time - NULL: now(); ev_owner - NULL for
 --   all consumers, else the sub_id that gets it; ev_retry - deliveries so far; the event's fields
 -- Returns: event id
@@ -48,22 +49,16 @@ begin
         perform pgq._check_switch(_prefix, _step1);
     end if;
 
-    if ev_time is null then
-        ev_time := pg_catalog.now();
+    _id := pg_catalog.nextval(_sequence::regclass);
+    if ev_id is not null then
+        _id := ev_id;
     end if;
-    _id := pgq._insert_dispatch(_queue_id, _table, _prefix, _sequence, ev_id, ev_time, _txid, ev_owner, ev_retry,
-        ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4);
-    if _id is null then
-        _id := pg_catalog.nextval(_sequence::regclass);
-        if ev_id is not null then
-            _id := ev_id;
-        end if;
-        execute 'insert into ' || pgq.quote_fqname(_prefix || '_' || _table)
-            || ' (ev_id, ev_time, ev_txid, ev_owner, ev_retry,'
-            || ' ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)'
-            || ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
-            using _id, ev_time, _txid, ev_owner, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4;
-    end if;
+    execute 'insert into ' || pgq.quote_fqname(_prefix || '_' || _table)
+        || ' (ev_id, ev_time, ev_txid, ev_owner, ev_retry,'
+        || ' ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)'
+        || ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
+        using _id, coalesce(ev_time, pg_catalog.now()), _txid, ev_owner, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2,
+            ev_extra3, ev_extra4;
     return _id;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -3,7 +3,7 @@
 -- Brings an installation up to date, any number of times: the three roles (where the caller may create roles), columns
 -- that older versions lack, and what each queue needs beside its tables.
 -- Returns: 0
--- Calls: pgq._complete_queue()
+-- Calls: pgq._complete_queue(), pgq._generate_dispatch()
 -- Writes: pg_authid, pg_class, pg_proc
 create or replace function pgq.upgrade_schema()
 returns integer as $$
@@ -46,6 +46,7 @@ begin
     for _id in select q.queue_id from pgq.queue q order by q.queue_id loop
         perform pgq._complete_queue(_id);
     end loop;
+    perform pgq._generate_dispatch(null);
     return 0;
 end;
 $$ language plpgsql;

@@ -16,7 +16,7 @@ declare
             "find_tick_helper", "finish_batch", "force_tick", "get_batch_cursor", "get_batch_events",
             "get_batch_info", "next_batch", "next_batch_custom", "next_batch_info", "register_consumer",
             "register_consumer_at", "unregister_consumer",
-            "acquire_lease", "hold_batch", "open_batch", "release_lease", "renew_lease", "set_batch_progress",
+            "acquire_lease", "close_batch", "hold_batch", "open_batch", "release_lease", "renew_lease", "set_batch_progress",
             "event_failed", "failed_event_count", "failed_event_delete", "failed_event_list", "failed_event_retry"
         ],
         "pgq_writer": [
@@ -26,7 +26,7 @@ declare
             "create_queue", "drop_queue", "event_retry_raw", "grant_perms", "insert_event_raw", "maint_operations",
             "maint_retry_events", "maint_rotate_tables_step1", "maint_rotate_tables_step2",
             "maint_tables_to_vacuum", "seq_setval", "set_queue_config", "ticker", "tune_storage",
-            "upgrade_schema", "_check_tx_limit", "_complete_queue", "_dispatch_tree", "_generate_insert",
+            "upgrade_schema", "_check_tx_limit", "_complete_queue", "_dispatch_tree", "_generate_dispatch", "_generate_insert",
             "_grant_perms_from"
         ]
     }';
@@ -63,14 +63,13 @@ begin
 end;
 $$;
 
--- Event tables and generated functions of the queues that are there.
+-- The same for the event tables of the queues that are there.
 do $$
 declare
-    _queue record;
+    _queue text;
 begin
-    for _queue in select q.queue_id, q.queue_name from pgq.queue q order by q.queue_id loop
-        perform pgq._complete_queue(_queue.queue_id);
-        perform pgq.grant_perms(_queue.queue_name);
+    for _queue in select q.queue_name from pgq.queue q order by q.queue_id loop
+        perform pgq.grant_perms(_queue);
     end loop;
 end;
 $$;
