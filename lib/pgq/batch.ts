@@ -1,6 +1,7 @@
 import type { Deadline } from '../platform/deadline.ts';
 import { SkytoolsError } from '../platform/errors.ts';
-import type { PgqEvent, RetryRequests } from './event.ts';
+import { type PgqEvent, parseTimestamp, type RetryRequests } from './event.ts';
+import type { TextRows } from './event-query.ts';
 import {
   type BatchId,
   batchId,
@@ -26,6 +27,17 @@ export interface BatchRow {
   prev_tick_event_seq: Int8;
   event_sql: string;
   done_event: Int8 | null;
+}
+
+/** A row of text, as {@link queryText} gives it. */
+export function readBatchRow({ columns, rows }: TextRows): BatchRow {
+  const fields = Object.fromEntries(columns.map((column, index) => [column, rows[0]![index]!]));
+  const time = (text: string | null | undefined) => (text ? parseTimestamp(text) : undefined);
+  return {
+    ...fields,
+    cur_tick_time: time(fields.cur_tick_time),
+    prev_tick_time: time(fields.prev_tick_time),
+  } as unknown as BatchRow;
 }
 
 /** The events between two ticks, for one consumer. Its events can be read once, in the order of their ids. */

@@ -1,13 +1,15 @@
 import type { Deadline } from '../platform/deadline.ts';
-import { BusyError, type ErrorSubject, SkytoolsError } from '../platform/errors.ts';
+import { BusyError, type ErrorSubject } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
-import { transaction } from '../postgres/transaction.ts';
-import { Batch, type BatchRow, newRetries } from './batch.ts';
+import { quoteLiteral } from '../postgres/quote.ts';
+import { Closing, transaction } from '../postgres/transaction.ts';
+import { Batch, type BatchRow, newRetries, readBatchRow } from './batch.ts';
 import { pgqError } from './errors.ts';
-import type { RetryRequests } from './event.ts';
+import type { EventRow, RetryRequests } from './event.ts';
+import { queryText } from './event-query.ts';
 import { type Handler, runHandler } from './handler.ts';
 import { keepingAlive } from './keep-alive.ts';
-import { readBlocks } from './read-blocks.ts';
+import { CURSOR, FIRST_BLOCK, readOnward } from './read-blocks.ts';
 import type { BatchId, TickId, UnitResult } from './types.ts';
 
 /** Who consumes what, and when a batch is worth opening. */
@@ -60,22 +62,25 @@ export async function consumeBatch(
 ): Promise<ConsumeResult> {
   const subject = subjectOf(consumer);
   deadline.check(`consumer ${consumer.consumer}`);
-  const work = async (): Promise<ConsumeResult> => {
-    const row = await openBatch(client, consumer);
+  const begin = async (statements: string) => {
+    const open = openStatement(consumer, CURSOR);
+    const [opened, events] = (
+      await queryText(client, `${statements}; ${open}; fetch ${FIRST_BLOCK} from ${CURSOR}`)
+    ).slice(-2);
+    return { row: readBatchRow(opened!), events: events!.rows as unknown as EventRow[] };
+  };
+  const work = async (
+    _client: Client,
+    begun: Awaited<ReturnType<typeof begin>>,
+  ): Promise<ConsumeResult | Closing<ConsumeResult>> => {
+    const row = openedBatch(consumer, begun.row);
     if (row === undefined) return { did: undefined, next: 'idle' };
     const retries = newRetries();
-    const batch = new Batch(
-      consumer,
-      row,
-      () => readBlocks(client, readOptions(row), retries),
-      deadline,
-      true,
-    );
+    const batch = new Batch(consumer, row, () => readOnward(client, begun.events, retries), deadline, true);
     await keepingAlive(client, () => runHandler(handler, batch, { client, deadline }));
-    // Law 2: the position moves in the transaction of the effect.
-    return closeBatch(client, batch, retries, 'pgq.finish_batch');
+    return closeBatch(client, batch, retries);
   };
-  return mapped(subject, () => transaction(client, work, { deadline, subject }));
+  return mapped(subject, () => transaction(client, work, { deadline, subject, begin }));
 }
 
 export const subjectOf = (consumer: ConsumerSpec): ErrorSubject => ({
@@ -101,20 +106,25 @@ export const readOptions = (row: BatchRow) => ({
 export const interval = (seconds: number | undefined): string | null =>
   seconds === undefined ? null : `${seconds} seconds`;
 
-/**
- * Claims the consumer for this transaction and opens its batch; undefined where there is none.
- *
- * @throws BusyError
- */
-export async function openBatch(client: Client, consumer: ConsumerSpec): Promise<BatchRow | undefined> {
-  const { rows } = await client.query<BatchRow>('select * from pgq.open_batch($1, $2, $3, $4, $5)', [
+/** Claims a consumer for the transaction and opens its batch, with a cursor over its events if named. */
+export function openStatement(consumer: ConsumerSpec, cursor?: string): string {
+  const given = [
     consumer.queue,
     consumer.consumer,
     interval(consumer.minLagSeconds),
-    consumer.minCount ?? null,
+    consumer.minCount === undefined ? null : String(consumer.minCount),
     interval(consumer.minIntervalSeconds),
-  ]);
-  const row = rows[0]!;
+    cursor ?? null,
+  ];
+  return `select * from pgq.open_batch(${given.map((value) => (value === null ? 'null' : quoteLiteral(value))).join(', ')})`;
+}
+
+/**
+ * What {@link openStatement} answered; undefined where there is no batch.
+ *
+ * @throws BusyError
+ */
+export function openedBatch(consumer: ConsumerSpec, row: BatchRow): BatchRow | undefined {
   if (row.state === 'busy') throw busy(consumer);
   return row.state === 'idle' ? undefined : row;
 }
@@ -142,29 +152,23 @@ export async function holdBatch(
 
 /**
  * Ends the work on a batch in the caller's transaction: stores the events to be retried, then finishes the batch or records
- * how far it got.
+ * how far it got. Law 2: the position moves with the effect; the statement that moves it travels with COMMIT.
  */
 export async function closeBatch(
   client: Client,
   batch: Batch,
   retries: RetryRequests,
-  finish: 'pgq.finish_batch' | 'pgq_coop.finish_batch',
-): Promise<ConsumeResult> {
+): Promise<Closing<ConsumeResult>> {
   await storeRetries(client, batch, retries);
-  let next: ConsumeResult['next'] = 'again';
+  const did = describe(batch, retries.size);
   if (batch.stopped) {
-    await client.query('select pgq.set_batch_progress($1, $2)', [batch.id, batch.lastEvent]);
-  } else {
-    const { rows } = await client.query<{ finished: number; more: boolean }>(
-      `select ${finish}($1) as finished,
-              exists (select 1 from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
-                       where q.queue_name = $2 and t.tick_id > $3) as more`,
-      [batch.id, batch.queue, batch.tick],
-    );
-    if (rows[0]!.finished !== 1) throw lostBatch(batch);
-    next = rows[0]!.more ? 'again' : 'idle';
+    const statement = `select pgq.set_batch_progress(${batch.id}, ${batch.lastEvent})`;
+    return new Closing(statement, () => ({ did, next: 'again' }));
   }
-  return { did: describe(batch, retries.size), next };
+  return new Closing(`select pgq.close_batch(${batch.id}) as more`, (answer) => ({
+    did,
+    next: answer.rows[0].more ? 'again' : 'idle',
+  }));
 }
 
 /** Stores the requests collected so far and forgets them. */
@@ -187,10 +191,3 @@ export const describe = (batch: Batch, retried: number): ConsumedBatch => ({
   finished: !batch.stopped,
   skipped: false,
 });
-
-export const lostBatch = (batch: Batch): SkytoolsError =>
-  new SkytoolsError('PGQ_BATCH_LOST', `batch ${batch.id} was closed or moved while it was being worked on`, {
-    subject: { queue: batch.queue, consumer: batch.consumer, batch: String(batch.id) },
-    retryable: true,
-    hint: 'nothing was recorded; another worker or an operator (unregister, seek, finish_batch) has taken it',
-  });

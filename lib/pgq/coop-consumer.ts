@@ -1,6 +1,6 @@
 import type { Deadline } from '../platform/deadline.ts';
 import type { Client } from '../postgres/connect.ts';
-import { transaction } from '../postgres/transaction.ts';
+import { type Closing, transaction } from '../postgres/transaction.ts';
 import { Batch, newRetries } from './batch.ts';
 import {
   busy,
@@ -95,12 +95,11 @@ async function consumeAllocated(
   id: BatchId,
   handler: Handler,
   deadline: Deadline,
-): Promise<ConsumeResult | undefined> {
+): Promise<ConsumeResult | Closing<ConsumeResult | undefined> | undefined> {
   const row = await holdBatch(client, consumer, id);
   if (row === undefined) return undefined;
   const retries = newRetries();
   const batch = new Batch(consumer, row, () => readBlocks(client, readOptions(row), retries), deadline, true);
   await keepingAlive(client, () => runHandler(handler, batch, { client, deadline }));
-  // Law 2: the member's row is freed in the transaction of the effect.
-  return closeBatch(client, batch, retries, 'pgq_coop.finish_batch');
+  return closeBatch(client, batch, retries);
 }

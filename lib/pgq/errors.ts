@@ -63,6 +63,9 @@ const RAISED: readonly [start: string, code: string, hint: string][] = [
   ],
 ];
 
+/** pgq.close_batch, where the batch was closed or moved while it was being worked on. */
+const BATCH_LOST = /^batch \d+ is not open/;
+
 /** Gives what schema pgq raises a code of its own; everything else as `toSkytoolsError` does. */
 export function pgqError(error: unknown, subject: ErrorSubject = {}): SkytoolsError {
   const mapped = toSkytoolsError(error, subject);
@@ -72,6 +75,14 @@ export function pgqError(error: unknown, subject: ErrorSubject = {}): SkytoolsEr
       cause: mapped,
       subject,
       hint: 'install it: skytools install DATABASE',
+    });
+  }
+  if (BATCH_LOST.test(mapped.message)) {
+    return new SkytoolsError('PGQ_BATCH_LOST', mapped.message, {
+      cause: mapped,
+      subject,
+      retryable: true,
+      hint: 'nothing was recorded; another worker or an operator (unregister, seek, finish_batch) has taken it',
     });
   }
   const known = RAISED.find(([start]) => mapped.message.startsWith(start));

@@ -30,7 +30,7 @@ export type EventRow = readonly [
 ];
 
 /** timestamptz (oid 1184). */
-const parseTimestamp = pg.types.getTypeParser(1184) as (text: string) => Date;
+export const parseTimestamp = pg.types.getTypeParser(1184) as (text: string) => Date;
 
 /** Events that are to come back, and after how many seconds. */
 export type RetryRequests = Map<EventId, number>;

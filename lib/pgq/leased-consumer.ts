@@ -2,7 +2,7 @@ import type { Deadline } from '../platform/deadline.ts';
 import { BusyError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
 import { transaction } from '../postgres/transaction.ts';
-import { Batch, type BatchRow, newRetries } from './batch.ts';
+import { Batch, type BatchRow, newRetries, readBatchRow } from './batch.ts';
 import {
   busy,
   type ConsumeResult,
@@ -10,12 +10,14 @@ import {
   closeBatch,
   interval,
   mapped,
-  openBatch,
+  openedBatch,
+  openStatement,
   readOptions,
   storeRetries,
   subjectOf,
 } from './consumer.ts';
 import { EVENT_COLUMNS, type EventRow, PgqEvent, type RetryRequests } from './event.ts';
+import { queryText } from './event-query.ts';
 import { type Handler, runHandler } from './handler.ts';
 import type { Int8 } from './types.ts';
 
@@ -49,7 +51,13 @@ export async function consumeLeasedBatch(
   const subject = subjectOf(consumer);
   deadline.check(`consumer ${consumer.consumer}`);
   return mapped(subject, async () => {
-    const opened = await transaction(client, () => openWithLease(client, consumer), { deadline, subject });
+    const begin = async (statements: string) =>
+      readBatchRow((await queryText(client, `${statements}; ${openStatement(consumer)}`)).at(-1)!);
+    const opened = await transaction(client, (_client, row) => openWithLease(client, consumer, row), {
+      deadline,
+      subject,
+      begin,
+    });
     if (opened === undefined) return { did: undefined, next: 'idle' };
     const { row, fence } = opened;
     const lease = new Lease(client, consumer, fence);
@@ -75,9 +83,8 @@ export async function consumeLeasedBatch(
       await lease.whileRenewing(() => runHandler(handler, batch, { client, deadline }));
       const result = await transaction(client, async () => {
         await lease.renew();
-        const closed = await closeBatch(client, batch, retries, 'pgq.finish_batch');
         await lease.release();
-        return closed;
+        return closeBatch(client, batch, retries);
       });
       if (result.did) result.did.retried += retried;
       return result;
@@ -92,8 +99,9 @@ export async function consumeLeasedBatch(
 async function openWithLease(
   client: Client,
   consumer: LeasedConsumerSpec,
+  opened: BatchRow,
 ): Promise<{ row: BatchRow; fence: Int8 } | undefined> {
-  const row = await openBatch(client, consumer);
+  const row = openedBatch(consumer, opened);
   if (row === undefined) return undefined;
   const { rows } = await client.query<{ fence: Int8 | null }>(
     'select pgq.acquire_lease($1, $2, $3, $4) as fence',

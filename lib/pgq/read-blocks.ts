@@ -1,17 +1,20 @@
-import type pg from 'pg';
 import type { Client } from '../postgres/connect.ts';
 import { type EventRow, PgqEvent, type RetryRequests } from './event.ts';
+import { queryEvents } from './event-query.ts';
 
-/** Rows of the first block, before anything is known of their size. */
-const FIRST_BLOCK = 100;
+/** The cursor over a batch's events; it ends with the transaction. */
+export const CURSOR = 'batch_walker';
+/**
+ * Rows of the first block, before anything is known of their size: a batch of a busy queue's default ticks (500 events) in
+ * one round trip.
+ */
+export const FIRST_BLOCK = 512;
 /** Most rows of a block. More does not read faster, it only takes memory. */
 const LARGEST_BLOCK = 5_000;
 /** Characters of event data that a block should hold. */
 const BLOCK_CHARACTERS = 4 * 1024 * 1024;
 
-const asText = { getTypeParser: () => (text: string) => text } as unknown as pg.CustomTypesConfig;
-
-/** Where in a batch to begin and when to stop. */
+/** Where in a batch to begin. */
 export interface ReadOptions {
   /** Query of the batch (pgq.batch_event_sql). */
   sql: string;
@@ -21,28 +24,33 @@ export interface ReadOptions {
 
 /** The batch's query, restricted to what an earlier run has left. */
 export const batchQuery = ({ sql, after }: ReadOptions): string =>
-  after === undefined ? sql : `select * from (${sql}) e where e.ev_id > ${after} order by e.ev_id`;
+  after === undefined ? sql : `select * from (${sql}) e where e.ev_id > ${after} order by 1`;
 
-/**
- * Reads a batch block by block through a cursor, inside the caller's transaction. Between two blocks the connection is
- * free for other statements; memory holds one block.
- */
+/** Opens the cursor over a batch, inside the caller's transaction, and reads it block by block. */
 export async function* readBlocks(
   client: Client,
   options: ReadOptions,
   retries: RetryRequests,
 ): AsyncGenerator<PgqEvent[], void, void> {
+  const open = `declare ${CURSOR} no scroll cursor for ${batchQuery(options)}; fetch ${FIRST_BLOCK} from ${CURSOR}`;
+  yield* readOnward(client, await queryEvents(client, open), retries);
+}
+
+/**
+ * Reads a batch onward from its first block. Between two blocks the connection is free for other statements; memory holds
+ * one block.
+ */
+export async function* readOnward(
+  client: Client,
+  first: EventRow[],
+  retries: RetryRequests,
+): AsyncGenerator<PgqEvent[], void, void> {
   let wanted = FIRST_BLOCK;
-  let text = `declare batch_walker no scroll cursor for ${batchQuery(options)}; fetch ${wanted} from batch_walker`;
-  for (;;) {
-    const answer = (await client.query({ text, rowMode: 'array', types: asText })) as unknown;
-    const { rows } = (Array.isArray(answer) ? answer[1] : answer) as { rows: EventRow[] };
+  for (let rows = first; ; rows = await queryEvents(client, `fetch ${wanted} from ${CURSOR}`)) {
     if (rows.length > 0) yield rows.map((row) => new PgqEvent(row, retries));
-    if (rows.length < wanted) break;
+    if (rows.length < wanted) return;
     wanted = nextBlock(rows);
-    text = `fetch ${wanted} from batch_walker`;
   }
-  await client.query('close batch_walker');
 }
 
 function nextBlock(rows: EventRow[]): number {

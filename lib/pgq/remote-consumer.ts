@@ -1,7 +1,7 @@
 import type { Deadline } from '../platform/deadline.ts';
 import { SkytoolsError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
-import { transaction } from '../postgres/transaction.ts';
+import { Closing, transaction } from '../postgres/transaction.ts';
 import { Batch, type BatchRow, newRetries } from './batch.ts';
 import {
   type ConsumeResult,
@@ -9,9 +9,9 @@ import {
   closeBatch,
   describe,
   holdBatch,
-  lostBatch,
   mapped,
-  openBatch,
+  openedBatch,
+  openStatement,
   readOptions,
   subjectOf,
 } from './consumer.ts';
@@ -139,7 +139,7 @@ async function consumeTracked(
   deadline.check(`consumer ${consumer.consumer}`);
   return mapped(subject, async () => {
     // Committed by itself: the target will know this batch by its id, which must be the same after a crash.
-    const opened = await openBatch(source, consumer);
+    const opened = openedBatch(consumer, (await source.query<BatchRow>(openStatement(consumer))).rows[0]!);
     if (opened === undefined) return { did: undefined, next: 'idle' };
     const work = () =>
       applyHeld(source, target, consumer, batchId(opened.batch_id), handler, deadline, tracker);
@@ -155,7 +155,7 @@ async function applyHeld(
   handler: RemoteHandler,
   deadline: Deadline,
   tracker: Tracker,
-): Promise<ConsumeResult> {
+): Promise<ConsumeResult | Closing<ConsumeResult>> {
   const row = await holdBatch(source, consumer, id);
   if (row === undefined) return { did: undefined, next: 'again' };
   const retries = newRetries();
@@ -186,13 +186,12 @@ async function applyHeld(
     ),
   );
   if (skipped) {
-    const { rows } = await source.query<{ finished: number }>('select pgq.finish_batch($1) as finished', [
-      id,
-    ]);
-    if (rows[0]!.finished !== 1) throw lostBatch(batch);
-    return { did: { ...describe(batch, 0), skipped: true }, next: 'again' };
+    return new Closing(`select pgq.close_batch(${id})`, () => ({
+      did: { ...describe(batch, 0), skipped: true },
+      next: 'again',
+    }));
   }
-  return closeBatch(source, batch, retries, 'pgq.finish_batch');
+  return closeBatch(source, batch, retries);
 }
 
 /**

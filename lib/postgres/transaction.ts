@@ -1,10 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
 import type { Deadline } from '../platform/deadline.ts';
 import type { ErrorSubject } from '../platform/errors.ts';
 import type { Client } from './connect.ts';
 import { CommitUnknownError, isTransactionRetry, PostgresError, toSkytoolsError } from './errors.ts';
 
-export interface TransactionOptions {
+/** What a body may return to have its last statement sent in the round trip of COMMIT. */
+export class Closing<T> {
+  readonly statement: string;
+  readonly result: (answer: pg.QueryResult) => T;
+
+  /**
+   * @param statement without parameters; if it fails, the transaction is rolled back
+   * @param result makes the transaction's result of its answer, after the commit
+   */
+  constructor(statement: string, result: (answer: pg.QueryResult) => T) {
+    this.statement = statement;
+    this.result = result;
+  }
+}
+
+export interface TransactionOptions<Begun = unknown> {
+  /** Sends the statements that begin the transaction, with others behind them; its answer is given to the body. */
+  begin?: (statements: string) => Promise<Begun>;
   isolation?: 'read committed' | 'repeatable read' | 'serializable';
   readOnly?: boolean;
   /** Bounds `statement_timeout` in the server, so that a statement ends even if this process is killed. */
@@ -34,10 +52,10 @@ const IDLE_IN_TRANSACTION_MS = 60_000;
  * @throws CommitUnknownError if the answer to COMMIT was lost: the caller must read its checkpoint
  * @throws PostgresError, ConnectionError whatever else went wrong; the transaction was rolled back
  */
-export async function transaction<C extends Client, T>(
+export async function transaction<C extends Client, T, Begun = unknown>(
   client: C,
-  body: (client: C) => Promise<T>,
-  options: TransactionOptions = {},
+  body: (client: C, begun: Begun) => Promise<T | Closing<T>>,
+  options: TransactionOptions<Begun> = {},
 ): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -50,36 +68,42 @@ export async function transaction<C extends Client, T>(
   }
 }
 
-async function once<C extends Client, T>(
+async function once<C extends Client, T, Begun>(
   client: C,
-  body: (client: C) => Promise<T>,
-  options: TransactionOptions,
+  body: (client: C, begun: Begun) => Promise<T | Closing<T>>,
+  options: TransactionOptions<Begun>,
 ): Promise<T> {
-  await client.query(beginStatement(options));
-  let result: T;
+  let result: T | Closing<T>;
   try {
-    result = await body(client);
+    const begin = options.begin ?? ((statements: string) => client.query(statements) as Promise<unknown>);
+    result = await body(client, (await begin(beginStatement(options))) as Begun);
   } catch (error) {
     // If even ROLLBACK fails the connection is gone, and the server rolls back by itself.
     await client.query('rollback').catch(() => {});
     throw error;
   }
+  let answers: pg.QueryResult[];
   try {
-    const { command } = await client.query('commit');
+    const last = result instanceof Closing ? `${result.statement}; ` : '';
+    answers = [await client.query(`${last}commit`)].flat();
+    const { command } = answers.at(-1)!;
     // A transaction that failed inside and was not thrown out of the body: COMMIT answers ROLLBACK.
     if (command === 'ROLLBACK')
       throw new Error('transaction was aborted by an error that its body swallowed');
   } catch (error) {
     const mapped = toSkytoolsError(error, options.subject);
     // An error report is an answer: not committed. Silence is not.
-    if (mapped instanceof PostgresError && !mapped.report.sqlstate.startsWith('57P')) throw mapped;
+    if (mapped instanceof PostgresError && !mapped.report.sqlstate.startsWith('57P')) {
+      if (result instanceof Closing) await client.query('rollback').catch(() => {});
+      throw mapped;
+    }
     if (error instanceof Error && error.message.startsWith('transaction was aborted')) throw error;
     throw new CommitUnknownError(error, options.subject);
   }
-  return result;
+  return result instanceof Closing ? result.result(answers[0]!) : result;
 }
 
-function beginStatement(options: TransactionOptions): string {
+function beginStatement(options: Omit<TransactionOptions, 'begin'>): string {
   const longest = options.statementTimeoutMs ?? LONGEST_INVOCATION_MS;
   const statementTimeout = options.deadline?.statementTimeoutMs(longest) ?? longest;
   const settings = [

@@ -1,5 +1,5 @@
--- pgq.open_batch(i_queue_name, i_consumer_name, i_min_lag, i_min_count, i_min_interval)
---   -> record
+-- pgq.open_batch(i_queue_name, i_consumer_name, i_min_lag, i_min_count, i_min_interval,
+--   i_cursor_name) -> record
 --
 -- Everything a consumer needs to start on a batch, in one call: claims the subscription for
 -- this transaction, opens the next batch (or the one that is open), and gives the query that
@@ -9,6 +9,8 @@
 -- Parameters:
 --   i_queue_name, i_consumer_name            who consumes what
 --   i_min_lag, i_min_count, i_min_interval   as in pgq.next_batch_custom
+--   i_cursor_name  name for a cursor over the events that are not done yet, so that they can be
+--                  fetched in the same message; empty where there is no batch. NULL = none
 -- Returns: state = 'open' (with all the rest), 'idle' (no batch to be had now) or 'busy'
 --   (held by another transaction or lease); the batch's ticks as pgq.next_batch_custom gives
 --   them; event_sql = pgq.batch_event_sql; done_event = the last ev_id of the batch that an
@@ -18,7 +20,7 @@
 -- Tables written: pgq.subscription
 create or replace function pgq.open_batch(
     i_queue_name text, i_consumer_name text,
-    i_min_lag interval, i_min_count int4, i_min_interval interval,
+    i_min_lag interval, i_min_count int4, i_min_interval interval, i_cursor_name text,
     out state text,
     out batch_id int8, out cur_tick_id int8, out prev_tick_id int8,
     out cur_tick_time timestamptz, out prev_tick_time timestamptz,
@@ -48,28 +50,32 @@ begin
                 coalesce(i_queue_name, 'NULL'), coalesce(i_consumer_name, 'NULL');
         end if;
         state := 'busy';
-        return;
-    end if;
-
-    if exists (select 1 from pgq.consumer_lease l
+    elsif exists (select 1 from pgq.consumer_lease l
                 where l.lease_queue = v_queue and l.lease_consumer = v_consumer
                   and l.lease_until > clock_timestamp()) then
         state := 'busy';
-        return;
+    else
+        select b.batch_id, b.cur_tick_id, b.prev_tick_id, b.cur_tick_time, b.prev_tick_time,
+               b.cur_tick_event_seq, b.prev_tick_event_seq
+          into batch_id, cur_tick_id, prev_tick_id, cur_tick_time, prev_tick_time,
+               cur_tick_event_seq, prev_tick_event_seq
+          from pgq.next_batch_custom(i_queue_name, i_consumer_name,
+                                     i_min_lag, i_min_count, i_min_interval) b;
+        state := 'idle';
+        if batch_id is not null then
+            state := 'open';
+            event_sql := pgq.batch_event_sql(batch_id);
+            done_event := (select p.event_id from pgq.batch_progress p
+                            where p.batch_id = open_batch.batch_id);
+        end if;
     end if;
 
-    select b.batch_id, b.cur_tick_id, b.prev_tick_id, b.cur_tick_time, b.prev_tick_time,
-           b.cur_tick_event_seq, b.prev_tick_event_seq
-      into batch_id, cur_tick_id, prev_tick_id, cur_tick_time, prev_tick_time,
-           cur_tick_event_seq, prev_tick_event_seq
-      from pgq.next_batch_custom(i_queue_name, i_consumer_name,
-                                 i_min_lag, i_min_count, i_min_interval) b;
-    if batch_id is null then
-        state := 'idle';
-        return;
+    if i_cursor_name is not null then
+        execute format('declare %I no scroll cursor for ', i_cursor_name) || case
+            when event_sql is null then 'select 1 where false'
+            when done_event is null then event_sql
+            else format('select * from (%s) e where e.ev_id > %s order by 1', event_sql, done_event)
+        end;
     end if;
-    state := 'open';
-    event_sql := pgq.batch_event_sql(batch_id);
-    done_event := (select p.event_id from pgq.batch_progress p where p.batch_id = open_batch.batch_id);
 end;
 $$;
