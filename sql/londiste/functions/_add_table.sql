@@ -9,8 +9,8 @@
 -- subscribed there as well.
 --
 -- Calls: londiste.global_add_table, root_notify_change, local_add_table, create_trigger,
---   _trigger_before
--- Tables written: londiste.table_info
+--   _trigger_before, _store_trigger_args
+-- Tables written: londiste.table_info, londiste.trigger_args
 create or replace function londiste._add_table(
     in i_queue_name text,
     in i_table_name text,
@@ -174,6 +174,7 @@ begin
         end if;
     end if;
 
+    perform londiste._store_trigger_args(i_queue_name, v_name, v_args);
     if v_virtual then
         ret_code := 200;
         ret_note := format('Table added with no triggers: %s', v_shown);

@@ -10,8 +10,8 @@
 --   400 'No such set: <queue>'
 --   404 'no such local table: <table>'
 --   403, 405 'Trigger creation failed for table <table>: <reason>'
--- Calls: londiste.create_trigger
--- Tables written: londiste.table_info
+-- Calls: londiste.create_trigger, _store_trigger_args
+-- Tables written: londiste.table_info, londiste.trigger_args
 create or replace function londiste.local_change_handler(
     in i_queue_name text,
     in i_table_name text,
@@ -57,6 +57,7 @@ begin
         ret_note := format('Trigger creation failed for table %s: %s', v_shown, v_trigger.ret_note);
         raise exception using errcode = 'LDRBK';
     end if;
+    perform londiste._store_trigger_args(i_queue_name, i_table_name, i_trg_args);
     ret_code := 200;
     ret_note := format(case v_trigger.ret_code
                            when 201 then 'Table handler updated with no triggers: %s'

@@ -7,7 +7,7 @@
 -- Returns: 200 'Table removed: <table>'
 --   400 'Table not found: <table>', 'Table not registered locally: <table>' (not on a root)
 -- Calls: londiste.drop_table_triggers, local_remove_seq, global_remove_table, root_notify_change
--- Tables written: londiste.table_info
+-- Tables written: londiste.table_info, londiste.trigger_args
 create or replace function londiste.local_remove_table(
     in i_queue_name text,
     in i_table_name text,
@@ -61,6 +61,9 @@ begin
                dest_table = null
          where t.queue_name = i_queue_name
            and t.table_name = v_name;
+        delete from londiste.trigger_args a
+         where a.queue_name = i_queue_name
+           and a.table_name = v_name;
 
         for v_seq in
             select n.nspname || '.' || s.relname

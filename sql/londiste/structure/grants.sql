@@ -3,7 +3,7 @@
 -- created or granted is left out.
 grant usage on schema londiste to public;
 grant select on londiste.table_info, londiste.seq_info, londiste.applied_execute,
-    londiste.pending_fkeys to public;
+    londiste.pending_fkeys, londiste.trigger_args to public;
 
 do $$
 declare
@@ -14,7 +14,8 @@ begin
     foreach v_role in array array['pgq_admin', 'londiste_reader'] loop
         if to_regrole(v_role) is not null then
             execute format('grant select%s on londiste.table_info, londiste.seq_info,'
-                           ' londiste.applied_execute, londiste.pending_fkeys to %I',
+                           ' londiste.applied_execute, londiste.pending_fkeys,'
+                           ' londiste.trigger_args to %I',
                            case v_role when 'pgq_admin' then ', insert, update, delete' else '' end,
                            v_role);
         end if;
@@ -34,10 +35,11 @@ begin
             when v_func.name in ('version', 'make_fqname', 'quote_fqname', 'split_fqname',
                                  'find_rel_oid', 'find_table_oid', 'find_seq_oid',
                                  'find_column_types', 'find_table_fkeys', 'is_replica_func',
-                                 'can_set_replication_role')
+                                 '_queue_triggers')
                 then array['public']
             -- what a subscriber asks its provider
-            when v_func.name in ('get_table_list', 'get_seq_list', '_coordinate_copy')
+            when v_func.name in ('get_table_list', 'get_seq_list', '_coordinate_copy',
+                                 'find_trigger_faults')
                 then array['londiste_reader', 'londiste_writer']
             -- what pgq.maint_operations lists
             when v_func.name in ('root_check_seqs', 'periodic_maintenance')

@@ -51,3 +51,15 @@ create table if not exists londiste.pending_fkeys (
     fkey_def        text not null,              -- whole alter table statement
     constraint pending_fkeys_pkey primary key (from_table, fkey_name)
 );
+
+-- Arguments with which the triggers of a subscribed table were made, so that lost ones can be
+-- told from unwanted ones and made again. Not part of the original; a table without a row here
+-- was subscribed by it.
+create table if not exists londiste.trigger_args (
+    queue_name      text not null,
+    table_name      text not null,
+    trg_args        text[] not null,
+    constraint trigger_args_pkey primary key (queue_name, table_name),
+    constraint trigger_args_table_fkey foreign key (queue_name, table_name)
+        references londiste.table_info (queue_name, table_name) on delete cascade
+);

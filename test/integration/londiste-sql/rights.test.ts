@@ -75,6 +75,7 @@ test('tables have the columns of the contract', async () => {
     'londiste.seq_info: nr integer, queue_name text, seq_name text, local boolean, last_value bigint',
     'londiste.table_info: nr integer, queue_name text, table_name text, local boolean, merge_state text, ' +
       'custom_snapshot text, dropped_ddl text, table_attrs text, dest_table text',
+    'londiste.trigger_args: queue_name text, table_name text, trg_args text[]',
     'pgq_node.local_state: queue_name text, consumer_name text, provider_node text, last_tick_id bigint, ' +
       'cur_error text, paused boolean, uptodate boolean',
     'pgq_node.node_info: queue_name text, node_type text, node_name text, worker_name text, combined_queue text, ' +
@@ -98,6 +99,7 @@ describe('rights', () => {
     helper: `select pgq_node._newest_tick('r')`,
     tableList: `select * from londiste.get_table_list('r')`,
     sequenceList: `select * from londiste.get_seq_list('r')`,
+    faults: `select * from londiste.find_trigger_faults('r')`,
     missing: `select * from londiste.local_show_missing('l')`,
     state: `select * from londiste.local_set_table_state('l', 'zz', null, null)`,
     checkSequences: `select * from londiste.root_check_seqs('r')`,
@@ -127,8 +129,8 @@ describe('rights', () => {
     ['pgq_reader', [...everybody, ...source]],
     ['pgq_writer', [...everybody, ...source, 'completed']],
     ['pgq_admin', administrator],
-    ['londiste_reader', [...everybody, ...source, 'tableList', 'sequenceList']],
-    ['londiste_writer', [...administrator, 'tableList', 'sequenceList', 'missing', 'state']],
+    ['londiste_reader', [...everybody, ...source, 'tableList', 'sequenceList', 'faults']],
+    ['londiste_writer', [...administrator, 'tableList', 'sequenceList', 'faults', 'missing', 'state']],
   ])('of a member of %s', async (role, granted) => {
     const works: string[] = [];
     for (const [name, sql] of Object.entries(calls)) {

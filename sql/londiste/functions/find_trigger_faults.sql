@@ -1,0 +1,81 @@
+-- londiste.find_trigger_faults(i_queue_name) -> setof (table_name, fault)
+--
+-- Subscribed tables of this node whose changes would not reach the queue, or could not be
+-- applied: a table that is 'ok' and listed here loses changes. A subscriber asks this of its
+-- provider; restore_triggers() repairs what has to do with triggers.
+--
+-- Returns: fault is one of
+--   table missing
+--   primary key missing             (not while a copy has taken it off)
+--   row trigger missing, row trigger disabled, row trigger writes another name,
+--   truncate trigger missing, truncate trigger disabled
+--                                   (not on a leaf, whose triggers only guard; not for tables that
+--                                   were subscribed without triggers)
+-- Calls: londiste._queue_triggers
+create or replace function londiste.find_trigger_faults(
+    in i_queue_name text,
+    out table_name text,
+    out fault text)
+returns setof record
+language sql
+strict stable
+as $$
+    with subscribed as (
+        select t.nr, t.table_name, t.dropped_ddl, t.merge_state, n.node_type, a.trg_args,
+               coalesce(t.dest_table, t.table_name) as dest,
+               londiste.find_table_oid(coalesce(t.dest_table, t.table_name)) as oid,
+               case when a.trg_args is null
+                    then coalesce(t.table_attrs, '') ~ '(^|&)handlers?=(vtable|fake_local|qsplitter)\M'
+                    else 'virtual_table' = any (a.trg_args) end as virtual
+          from londiste.table_info t
+          join pgq_node.node_info n on n.queue_name = t.queue_name
+          left join londiste.trigger_args a
+            on a.queue_name = t.queue_name and a.table_name = t.table_name
+         where t.queue_name = i_queue_name
+           and t.local
+    )
+    select s.table_name, f.fault
+      from subscribed s
+      join pg_catalog.pg_class c on c.oid = s.oid
+      cross join lateral (
+          -- A trigger of each kind; of several the one that works. 1 is a row trigger's bit.
+          select max(x.rank) filter (where x.is_row) as row_rank,
+                 max(x.rank) filter (where not x.is_row) as truncate_rank,
+                 bool_or(x.named) filter (where x.is_row) as named
+            from (select g.tgtype & 1 = 1 as is_row,
+                         case when g.tgenabled in ('O', 'A') then 2 else 1 end as rank,
+                         position(convert_to(format('ev_extra1=%L', s.table_name),
+                                             getdatabaseencoding()) in g.tgargs) > 0
+                         or s.dest = s.table_name and c.relkind <> 'p'
+                         or exists (select 1 from unnest(s.trg_args) a (arg)
+                                     where a.arg like 'ev\_extra1=%') as named
+                    from londiste._queue_triggers(s.oid) q
+                    join pg_catalog.pg_trigger g on g.tgrelid = s.oid and g.tgname = q.name
+                   where q.queue_name = i_queue_name
+                 ) x
+      ) has
+      cross join lateral (
+          select 'primary key missing'
+           where strpos(londiste.find_column_types(s.dest), 'k') = 0
+             and s.dropped_ddl is null
+             and s.merge_state is distinct from 'in-copy'
+          union all
+          select v.fault
+            from (values
+                 ('row trigger missing', has.row_rank is null),
+                 ('row trigger disabled', has.row_rank = 1),
+                 ('row trigger writes another name', has.row_rank is not null and not has.named),
+                 ('truncate trigger missing', has.truncate_rank is null),
+                 ('truncate trigger disabled', has.truncate_rank = 1)) v (fault, present)
+           where v.present
+             and s.node_type <> 'leaf'
+             and not coalesce('no_triggers' = any (s.trg_args), false)
+      ) f (fault)
+     where not s.virtual
+    union all
+    select s.table_name, 'table missing'
+      from subscribed s
+     where s.oid is null
+       and not s.virtual
+     order by 1, 2
+$$;
