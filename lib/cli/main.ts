@@ -17,7 +17,7 @@ for (const stream of [process.stdout, process.stderr]) {
 /** Time for a command to stop by itself after Ctrl-C, in milliseconds; PostgreSQL rolls back what was open. */
 const GRACE_MS = 2_000;
 
-process.exitCode = await runCommandLine(process.argv.slice(2), processIo(), (interrupt) => {
+const code = await runCommandLine(process.argv.slice(2), processIo(), (interrupt) => {
   let interrupted = false;
   process.on('SIGINT', () => {
     if (interrupted) process.exit(EXIT.interrupted);
@@ -26,3 +26,11 @@ process.exitCode = await runCommandLine(process.argv.slice(2), processIo(), (int
     setTimeout(() => process.exit(EXIT.interrupted), GRACE_MS).unref();
   });
 });
+
+// Output to a pipe is written later; and a function that was invoked keeps its connections, which would keep us alive.
+await Promise.all(
+  [process.stdout, process.stderr].map(
+    (stream) => new Promise<void>((done) => stream.write('', () => done())),
+  ),
+);
+process.exit(code);

@@ -9,6 +9,7 @@ import { registerLocalCommand } from './commands/local.ts';
 import { registerQadminCommand } from './commands/qadmin.ts';
 import { registerQueueCommands } from './commands/queue.ts';
 import { registerStatusCommand } from './commands/status.ts';
+import { registerTopCommand } from './commands/top.ts';
 import { registerTriggerCommands } from './commands/trigger.ts';
 import type { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
@@ -22,6 +23,7 @@ const REGISTER = [
   registerInstallCommands,
   registerDoctorCommand,
   registerStatusCommand,
+  registerTopCommand,
   registerQueueCommands,
   registerConsumerCommands,
   registerEventCommands,

@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { skytools } from '../../support/cli.ts';
+import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
+
+const MAIN = path.resolve(import.meta.dirname, '../../../lib/cli/main.ts');
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase();
+  await database.query(`select pgq.create_queue('q')`);
+});
+afterAll(() => database.drop());
+
+function start(argv: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, [MAIN, ...argv], { env: { PATH: process.env.PATH, ...env } });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) =>
+    child.on('close', (code) => resolve({ code, stdout, stderr })),
+  );
+  return { child, ended, output: () => stdout };
+}
+
+it("honours libpq's variables, and prints data on stdout and messages on stderr", async () => {
+  const url = new URL(database.url);
+  const env = { PGHOST: url.hostname, PGPORT: url.port, PGUSER: url.username, PGDATABASE: database.name };
+  const { code, stdout, stderr } = await start(['queue', 'list'], env).ended;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/^QUEUE[^\n]*\nq /);
+});
+
+it('ends quietly when its reader has seen enough', async () => {
+  await database.query(`select pgq.insert_event('q', 't', repeat('x', 10000)) from generate_series(1, 300)`);
+  const { child, ended } = start(['event', 'peek', 'q', '--limit', '300', '--url', database.url]);
+  child.stdout.destroy();
+  const { code, stderr } = await ended;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+it('Ctrl-C ends a command with 130 where it waits, and top with 0', async () => {
+  const blocker = await database.connect();
+  await blocker.query('begin');
+  await blocker.query('lock table pgq.queue in access exclusive mode');
+  const waiting = start(['queue', 'create', 'other', '--url', database.url]);
+  for (let i = 0; i < 200; i++) {
+    const { rows } = await blocker.query(`select 1 from pg_locks where not granted`);
+    if (rows.length > 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  waiting.child.kill('SIGINT');
+  expect((await waiting.ended).code).toBe(130);
+  await blocker.query('rollback');
+
+  const top = start(['top', '--interval', '0.25', '--url', database.url]);
+  for (let i = 0; i < 200 && top.output().split('QUEUE').length < 4; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  top.child.kill('SIGINT');
+  const ended = await top.ended;
+  expect(ended.code).toBe(0);
+  expect(ended.stdout).toContain('consumers, worst lag');
+});
+
+it('reads the configuration, chooses its only database, and says which there are where there are several', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'skytools-config-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const one = path.join(directory, 'one.json');
+  const two = path.join(directory, 'two.json');
+  await writeFile(one, JSON.stringify({ databases: { shop: { url: database.url } } }));
+  await writeFile(
+    two,
+    JSON.stringify({ databases: { shop: { url: database.url }, target: { url: 'env:T' } } }),
+  );
+  expect((await skytools(['queue', 'list', '--config', one])).code).toBe(0);
+  expect((await skytools(['queue', 'list', '--config', two, '--database', 'shop'])).code).toBe(0);
+  expect(await skytools(['queue', 'list', '--config', two])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('hint: choose one with --database shop | target'),
+  });
+});
+
+it('invoke runs a function once with a job message, and answers 1 when the message failed', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'skytools-invoke-test-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const config = path.join(directory, 'config.json');
+  await writeFile(config, JSON.stringify({ databases: { shop: { url: database.url } } }));
+  const event = path.join(directory, 'event.json');
+  await writeFile(event, JSON.stringify({ v: 1, kind: 'maintain', database: 'shop' }));
+  const ran = await start(['invoke', 'maintain', '--event', event, '--config', config]).ended;
+  expect(ran.code, ran.stderr).toBe(0);
+  expect(JSON.parse(ran.stdout)).toEqual({ batchItemFailures: [] });
+  await writeFile(event, JSON.stringify({ v: 1, kind: 'maintain', database: 'unknown' }));
+  const failed = await start(['invoke', 'maintain', '--event', event, '--config', config]).ended;
+  expect(failed.code).toBe(1);
+  expect(JSON.parse(failed.stdout).batchItemFailures).toHaveLength(1);
+  expect((await skytools(['invoke', 'none', '--config', config])).stderr).toContain('CLI_UNKNOWN_FUNCTION');
+});
