@@ -23,13 +23,13 @@ const RAISED: readonly [start: string, code: string, hint: string][] = [
   [
     'Not subscriber to queue',
     'PGQ_NOT_SUBSCRIBED',
-    'register it: skytools consumer register DATABASE QUEUE CONSUMER',
+    'register it: skytools consumer register QUEUE CONSUMER',
   ],
-  ['No such event queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create DATABASE QUEUE'],
-  ['No such queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create DATABASE QUEUE'],
-  ['no such queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create DATABASE QUEUE'],
-  ['Event queue not found', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create DATABASE QUEUE'],
-  ['Event queue not created yet', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create DATABASE QUEUE'],
+  ['No such event queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
+  ['No such queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
+  ['no such queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
+  ['Event queue not found', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
+  ['Event queue not created yet', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
   [
     'Insert into queue disallowed',
     'PGQ_INSERT_DISABLED',
@@ -50,7 +50,7 @@ const RAISED: readonly [start: string, code: string, hint: string][] = [
     'PGQ_TICK_MISSING',
     'choose a tick that pgq.tick still has (skytools consumer show)',
   ],
-  ['No ticks for this queue', 'PGQ_TICK_MISSING', 'tick the database first: skytools queue tick DATABASE'],
+  ['No ticks for this queue', 'PGQ_TICK_MISSING', 'tick the database first: skytools queue tick'],
   [
     'main consumer has batch open',
     'PGQ_COOP_MAIN_BUSY',
@@ -74,7 +74,7 @@ export function pgqError(error: unknown, subject: ErrorSubject = {}): SkytoolsEr
     return new SkytoolsError('PGQ_NOT_INSTALLED', 'this database lacks the queue or an update of it', {
       cause: mapped,
       subject,
-      hint: 'install it: skytools install DATABASE',
+      hint: 'install it: skytools install',
     });
   }
   if (BATCH_LOST.test(mapped.message)) {

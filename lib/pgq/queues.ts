@@ -153,7 +153,7 @@ export async function seekConsumer(
 const notSubscribed = (queue: string, consumer: string) =>
   new SkytoolsError('PGQ_NOT_SUBSCRIBED', `${consumer} is not registered on queue ${queue}`, {
     subject: { queue, consumer },
-    hint: 'register it: skytools consumer register DATABASE QUEUE CONSUMER',
+    hint: 'register it: skytools consumer register QUEUE CONSUMER',
   });
 
 const noTick = (queue: string, consumer: string) =>
