@@ -1,15 +1,16 @@
--- pgq._trigger_expr(i_expr text, i_cols text[])
+-- pgq._trigger_expr(i_expr text, i_cols text[], i_row text)
 --
--- Purpose:    makes a trigger's EXPR argument into an expression over the row `$1`. A word that is the name of a
+-- Purpose:    makes a trigger's EXPR argument into an expression over a row. A word that is the name of a
 --             column stands for its value: bare and exactly as the column is written, bare and folded to lower case,
 --             in double quotes, or after the alias `r`. Strings, comments, names of functions and types, and names
 --             qualified with anything but `r` are left as they are.
 -- Parameters: i_expr - the text after the `=` of the argument
 --             i_cols - names of the table's columns
+--             i_row  - what stands before the dot of a column
 -- Returns:    the expression
 -- Calls:      -
 -- Tables:     -
-create or replace function pgq._trigger_expr(i_expr text, i_cols text[])
+create or replace function pgq._trigger_expr(i_expr text, i_cols text[], i_row text default '($1)')
 returns text language plpgsql immutable as $$
 declare
   -- an identifier starts with a letter, `_` or anything beyond ASCII, and goes on with digits and `$` too
@@ -47,7 +48,7 @@ begin
         name := pgq._trigger_expr_column(token, i_cols);
       end if;
       if name <> '' then
-        result := result || '($1).' || pg_catalog.quote_ident(name);
+        result := result || i_row || '.' || pg_catalog.quote_ident(name);
         rest := pg_catalog.substr(rest, pg_catalog.length(token) + 1);
         before := 'column';
         continue;

@@ -1,0 +1,35 @@
+-- pgq._fast_comparable(i_type oid)
+--
+-- Purpose:    types whose default equality operator is `pg_catalog.=`
+-- Parameters: i_type - the type
+-- Returns:    whether it is one of those
+-- Calls:      -
+-- Tables:     -
+create or replace function pgq._fast_comparable(i_type oid)
+returns bool language sql immutable parallel safe as $$
+  -- bool, bytea, "char", name, int8, int2, int4, text, oid, cidr, float4, float8, money, macaddr, inet, bpchar, varchar,
+  -- date, time, timestamp, timestamptz, interval, timetz, bit, varbit, numeric, uuid, jsonb
+  select i_type in (16, 17, 18, 19, 20, 21, 23, 25, 26, 650, 700, 701, 790, 829, 869, 1042, 1043, 1082, 1083, 1114, 1184,
+    1186, 1266, 1560, 1562, 1700, 2950, 3802)
+$$;
+
+-- pgq._fast_same(i_col text, i_type oid, i_coll oid, i_old text, i_new text)
+--
+-- Purpose:    the source of a condition: a column is the same in two rows, by the rules of pgq._row_same.
+-- Parameters: i_col, i_type, i_coll - the column; i_old, i_new - the rows, such as OLD and NEW
+-- Returns:    the condition, never NULL
+-- Calls:      -
+-- Tables:     -
+create or replace function pgq._fast_same(i_col text, i_type oid, i_coll oid, i_old text, i_new text)
+returns text language sql stable as $$
+  select case
+    when pgq._fast_comparable(i_type) then pg_catalog.format(
+      'coalesce(%2$s.%1$I operator(pg_catalog.=) %3$s.%1$I, %2$s.%1$I is null and %3$s.%1$I is null)',
+      i_col, i_old, i_new)
+    else pg_catalog.format(
+      'pgq._row_same(%1$L, %2$s, %3$s, case when pg_catalog.num_nulls(%4$s.%6$I) operator(pg_catalog.=) 0'
+      ' then pg_catalog.concat(%4$s.%6$I) end, case when pg_catalog.num_nulls(%5$s.%6$I) operator(pg_catalog.=) 0'
+      ' then pg_catalog.concat(%5$s.%6$I) end, %4$s, %5$s)',
+      i_col, i_type, i_coll, i_old, i_new, i_col)
+  end
+$$;

@@ -1,0 +1,257 @@
+-- pgq._fast_source(i_table regclass, i_format text, i_level text, i_args text[])
+--
+-- Purpose:    the body of the trigger function that is made for exactly this table. It does the usual only and leaves
+--             the rest to pgq._fast_classic. All in it is qualified, since it runs with its creator's rights.
+-- Parameters: i_table - the table; i_format - json or logu; i_level - row or statement
+--             i_args  - arguments of the trigger, the queue's name first
+-- Returns:    PL/pgSQL
+-- Calls:      pgq._trigger_args, pgq._table_shape, pgq._listed_columns, pgq._trigger_expr, pgq._fast_data,
+--             pgq._fast_same, pgq._fast_comparable, pgq._fast_shape
+-- Tables:     reads queue
+create or replace function pgq._fast_source(i_table regclass, i_format text, i_level text, i_args text[])
+returns text language plpgsql volatile as $$
+declare
+  by_row constant bool := i_level = 'row';
+  args constant record := pgq._trigger_args(pg_catalog.array_remove(i_args, 'key_update=delete_insert'), 'BEFORE', 'ROW',
+    'INSERT');
+  shape constant record := pgq._table_shape(i_table::oid);
+  ignored constant text[] := pgq._listed_columns(args.ignored, shape.cols);
+  key_cols constant text[] := coalesce(pgq._listed_columns(args.pkey, shape.cols), shape.keys);
+  new_row constant text := case when by_row then 'NEW' else 'n' end;
+  old_row constant text := case when by_row then 'OLD' else 'o' end;
+  cols text[] := '{}';
+  types oid[] := '{}';
+  colls oid[] := '{}';
+  keys_same text := 'true';
+  ignored_same text := 'true';
+  others_same text := 'true';
+  old_keys text;
+  new_keys text;
+  needs_pairs bool;
+  condition text;
+  classic text;
+  usable text;
+  branches text := '';
+  fields text[];
+  names text[] := '{ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}';
+  op text;
+  logged text;
+  from_rows text;
+  where_rows text;
+  schema_name text;
+  table_name text;
+  queue record;
+  inserts text;
+begin
+  select ns.nspname, c.relname into schema_name, table_name
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace where c.oid = i_table;
+  select q.* into queue from pgq.queue q where q.queue_name = args.queue;
+
+  for i in 1 .. pg_catalog.cardinality(shape.cols) loop
+    condition := E'\n      and ' || pgq._fast_same(shape.cols[i], shape.types[i], shape.colls[i], old_row, new_row);
+    if shape.cols[i] = any (key_cols) then
+      keys_same := keys_same || condition;
+      old_keys := pg_catalog.concat_ws(', ', old_keys, pg_catalog.format('pg_catalog.array_agg(o.%I)', shape.cols[i]));
+      new_keys := pg_catalog.concat_ws(', ', new_keys, pg_catalog.format('pg_catalog.array_agg(n.%I)', shape.cols[i]));
+    end if;
+    if shape.cols[i] = any (ignored) then
+      ignored_same := ignored_same || condition;
+    else
+      cols := cols || shape.cols[i];
+      types := types || shape.types[i];
+      colls := colls || shape.colls[i];
+      others_same := others_same || condition;
+    end if;
+  end loop;
+
+  -- what is not as it was when this was written goes the way of the classic trigger
+  usable := pg_catalog.format($source$TG_RELID operator(pg_catalog.=) %s::pg_catalog.oid
+    -- evaluated when the expression is planned, and again only after an ALTER TABLE: see pgq._fast_shape
+    and pg_catalog.texteq(pgq._fast_shape(%L::pg_catalog.regclass), %L)
+    and pg_catalog.nameeq(TG_TABLE_SCHEMA, %L) and pg_catalog.nameeq(TG_TABLE_NAME, %L)
+    and pg_catalog.texteq(pg_catalog.current_setting('session_replication_role'), 'origin')
+    and pg_catalog.texteq(pg_catalog.current_setting('transaction_isolation'), 'read committed')
+    and pg_catalog.texteq(coalesce(pg_catalog.current_setting('skytools.replication_role', true), ''), '')$source$,
+    i_table::oid, i_table::oid, pgq._fast_shape(i_table), schema_name, table_name);
+  -- BEFORE an update PL/pgSQL shows no value in a generated column
+  if args.deny or args.skip and shape.stored is not null then
+    usable := 'false';
+  elsif args.pkey = '' or pg_catalog.cardinality(shape.keys) = 0 and args.pkey is null then
+    usable := usable || E'\n    and pg_catalog.texteq(TG_OP, ''INSERT'')';
+  end if;
+  classic := pg_catalog.format('pgq._fast_classic(%L, %L, TG_WHEN, TG_OP, TG_RELID, TG_TABLE_SCHEMA::pg_catalog.text,'
+    ' TG_TABLE_NAME::pg_catalog.text, TG_NAME::pg_catalog.text, ', i_format, i_args);
+
+  foreach op in array array['INSERT', 'UPDATE', 'DELETE'] loop
+    logged := case op when 'DELETE' then old_row else new_row end;
+    needs_pairs := not by_row and op = 'UPDATE' and (ignored is not null or args.backup);
+    fields := array[
+      case i_format
+        when 'json' then pg_catalog.quote_literal('{"op":"' || op || '","table":[' || pg_catalog.to_json(schema_name)::text
+          || ',' || pg_catalog.to_json(table_name)::text || '],"pkey":' || pg_catalog.array_to_json(
+            case when args.pkey = '' then array[''] else coalesce(pg_catalog.string_to_array(args.pkey, ','), shape.keys) end
+          )::text || '}')
+        else pg_catalog.quote_literal(pg_catalog.left(op, 1) || ':'
+          || coalesce(args.pkey, pg_catalog.array_to_string(shape.keys, ',')))
+      end,
+      pgq._fast_data(i_format, logged, cols, types, colls, ignored is null and not needs_pairs),
+      pg_catalog.quote_literal(schema_name || '.' || table_name),
+      case when args.backup and op = 'UPDATE'
+        then pgq._fast_data(i_format, old_row, cols, types, colls, ignored is null and not needs_pairs) else 'null' end,
+      'null', 'null'];
+    for i in 1 .. 6 loop
+      if args.exprs[i] is not null then
+        fields[i] := case when pg_catalog.btrim(args.exprs[i], E' \t\n\r\f\v') = '' then 'null'
+          else pg_catalog.format(
+            E'(select case when pg_catalog.num_nulls(s.v) operator(pg_catalog.=) 0 then pg_catalog.concat(s.v) end'
+            ' from (select %s as v) s)', '(' || pgq._trigger_expr(args.exprs[i], shape.cols, logged) || E'\n)') end;
+      end if;
+    end loop;
+    where_rows := case when args.exprs[7] is not null
+      then 'pgq._when((' || pgq._trigger_expr(args.exprs[7], shape.cols, logged) || E'\n))' end;
+    if op = 'UPDATE' and ignored is not null then
+      where_rows := pg_catalog.concat_ws(' and ', pg_catalog.format('not (not (%s) and %s)', ignored_same, others_same),
+        where_rows);
+    end if;
+
+    branches := branches || pg_catalog.format(E'  %s pg_catalog.texteq(TG_OP, %L) then\n',
+      case op when 'INSERT' then 'if' else 'elsif' end, op);
+    if by_row then
+      if op = 'UPDATE' then
+        branches := branches || pg_catalog.format(
+          E'    if not (%s) then\n      perform %s2, NEW, OLD);\n      return null;\n    end if;\n', keys_same, classic);
+      end if;
+      if where_rows is not null then
+        branches := branches || pg_catalog.format(E'    if not (%s) then\n      return null;\n    end if;\n', where_rows);
+      end if;
+      for i in 1 .. 6 loop
+        branches := branches || pg_catalog.format(E'    _%s := %s;\n', names[i], fields[i]);
+      end loop;
+    else
+      from_rows := case
+        when needs_pairs then '(select pg_catalog.row_number() over () as "pgq row", * from new_table) n'
+          ' join (select pg_catalog.row_number() over () as "pgq row", * from old_table) o'
+          ' on o."pgq row" operator(pg_catalog.=) n."pgq row"'
+        when op = 'DELETE' then 'old_table o'
+        else 'new_table n'
+      end || coalesce(' where ' || where_rows, '') || case when needs_pairs then ' order by n."pgq row"' else '' end;
+      for t in 0 .. queue.queue_ntables - 1 loop
+        branches := branches || pg_catalog.format(
+          E'    %s _table operator(pg_catalog.=) %s then\n'
+          '      insert into %s (ev_id, ev_time, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
+          '      select pg_catalog.nextval(%L::pg_catalog.regclass), pg_catalog.now(), _txid, e.*\n'
+          '        from (select %s from %s) as e;\n',
+          case t when 0 then 'if' else 'elsif' end, t, pgq.quote_fqname(queue.queue_data_pfx || '_' || t),
+          queue.queue_event_seq, pg_catalog.array_to_string(fields, E',\n      '), from_rows);
+      end loop;
+      branches := branches || pg_catalog.format(
+        E'    else\n      perform pgq.insert_event(%L, e.a, e.b, e.c, e.d, e.e, e.f)\n'
+        '        from (select %s from %s) as e(a, b, c, d, e, f);\n    end if;\n',
+        args.queue, pg_catalog.array_to_string(fields, E',\n      '), from_rows);
+    end if;
+  end loop;
+  branches := branches || E'  end if;\n';
+
+  -- the xid comes before the snapshot that reads the queue row: see pgq.insert_event_raw
+  condition := pg_catalog.format(
+    E'  _txid := pg_catalog.txid_current();\n'
+    '  select q.queue_cur_table into _table from pgq.queue q\n'
+    '   where q.queue_id operator(pg_catalog.=) %s and pg_catalog.texteq(q.queue_name, %L)\n'
+    '     and pg_catalog.texteq(q.queue_data_pfx, %L) and pg_catalog.texteq(q.queue_event_seq, %L)\n'
+    '     and not q.queue_disable_insert and q.queue_per_tx_limit is null;\n',
+    queue.queue_id, args.queue, queue.queue_data_pfx, queue.queue_event_seq);
+
+  if by_row then
+    inserts := '';
+    for t in 0 .. queue.queue_ntables - 1 loop
+      inserts := inserts || pg_catalog.format(
+        E'  %s _table operator(pg_catalog.=) %s then\n'
+        '    insert into %s (ev_id, ev_time, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
+        '    values (pg_catalog.nextval(%L::pg_catalog.regclass), pg_catalog.now(), _txid,\n'
+        '      _ev_type, _ev_data, _ev_extra1, _ev_extra2, _ev_extra3, _ev_extra4);\n',
+        case t when 0 then 'if' else 'elsif' end, t, pgq.quote_fqname(queue.queue_data_pfx || '_' || t),
+        queue.queue_event_seq);
+    end loop;
+    return pg_catalog.format($source$
+declare
+  _txid pg_catalog.int8;
+  _table pg_catalog.int4;
+  _skip pg_catalog.bool;
+  _ev_type pg_catalog.text;
+  _ev_data pg_catalog.text;
+  _ev_extra1 pg_catalog.text;
+  _ev_extra2 pg_catalog.text;
+  _ev_extra3 pg_catalog.text;
+  _ev_extra4 pg_catalog.text;
+begin
+  -- written by pgq.create_fast_trigger for %1$s
+  if %2$s then
+    null;
+  else
+    if pg_catalog.texteq(TG_OP, 'INSERT') then
+      _skip := %3$s2, NEW, null);
+    elsif pg_catalog.texteq(TG_OP, 'UPDATE') then
+      _skip := %3$s2, NEW, OLD);
+    else
+      _skip := %3$s2, null, OLD);
+    end if;
+    if _skip or pg_catalog.texteq(TG_WHEN, 'AFTER') then
+      return null;
+    elsif pg_catalog.texteq(TG_OP, 'DELETE') then
+      return OLD;
+    end if;
+    return NEW;
+  end if;
+%4$s%5$s%6$s  else
+    perform pgq.insert_event(%7$L, _ev_type, _ev_data, _ev_extra1, _ev_extra2, _ev_extra3, _ev_extra4);
+  end if;
+  return null;
+end;
+$source$, i_table, usable, classic, branches, condition, inserts, args.queue);
+  end if;
+
+  return pg_catalog.format($source$
+declare
+  _txid pg_catalog.int8;
+  _table pg_catalog.int4;
+  _usable pg_catalog.bool;
+  _row pg_catalog.record;
+begin
+  -- written by pgq.create_fast_trigger for %1$s
+  _usable := %2$s;
+  if _usable and pg_catalog.texteq(TG_OP, 'UPDATE') then
+    -- both transition tables hold the rows in the order in which they were updated
+    if (select pg_catalog.count(*) from new_table) operator(pg_catalog.<=) 200000 then
+      _usable := %3$s;
+    else
+      _usable := not exists (
+        select from (select pg_catalog.row_number() over () as "pgq row", * from new_table) n
+          join (select pg_catalog.row_number() over () as "pgq row", * from old_table) o
+            on o."pgq row" operator(pg_catalog.=) n."pgq row"
+         where not (%4$s));
+    end if;
+  end if;
+  if not _usable then
+    for part in %5$s loop
+      for _row in execute pgq._fast_rows(TG_OP, TG_RELID) loop
+        if pg_catalog.texteq(TG_OP, 'INSERT') then
+          perform %6$spart, _row.n, null);
+        elsif pg_catalog.texteq(TG_OP, 'UPDATE') then
+          perform %6$spart, _row.n, _row.o);
+        else
+          perform %6$spart, null, _row.o);
+        end if;
+      end loop;
+    end loop;
+    return null;
+  end if;
+%7$s%8$s  return null;
+end;
+$source$, i_table, usable,
+    case when new_keys is null then 'true'
+      else pg_catalog.format('(select row(%s) from old_table o) operator(pg_catalog.=) (select row(%s) from new_table n)',
+        old_keys, new_keys) end,
+    keys_same, case when 'key_update=delete_insert' = any (i_args) then '1 .. 3' else '2 .. 2' end, classic,
+    condition, branches);
+end;
+$$;
