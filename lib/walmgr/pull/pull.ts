@@ -25,7 +25,16 @@ export interface WalGap {
 }
 
 export interface PullResult {
-  did: { segments: number; pieces: number; bytes: number; timeline: number; durable: string };
+  did: {
+    segments: number;
+    pieces: number;
+    bytes: number;
+    timeline: number;
+    /** Everything before is in the archive. */
+    durable: string;
+    /** How far the server was. */
+    server: string;
+  };
   /** WAL the server had removed before it was archived: a new base backup is needed. */
   gaps: WalGap[];
   /** `more`: there is a backlog, run again at once. */
@@ -83,7 +92,12 @@ export async function pullWal(
     total.pieces += end.pieces;
     total.bytes += end.bytes;
     if (!end.next) {
-      const did = { ...total, timeline: at.timeline, durable: formatLsn(end.durable) };
+      const did = {
+        ...total,
+        timeline: at.timeline,
+        durable: formatLsn(end.durable),
+        server: formatLsn(end.server),
+      };
       return { did, gaps, next: end.caughtUp ? 'idle' : 'more' };
     }
     // The history of a timeline is stored before its first segment: recovery looks for it first.

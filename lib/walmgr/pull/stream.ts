@@ -27,6 +27,8 @@ export interface StreamOptions {
 export interface StreamEnd {
   /** Everything before is durable in the archive. */
   durable: Lsn;
+  /** The server's end of WAL, as far as it was told. */
+  server: Lsn;
   segments: number;
   pieces: number;
   bytes: number;
@@ -115,6 +117,7 @@ export class WalStream {
     }
     return {
       durable: this.#durable,
+      server: this.#serverEnd,
       segments: this.#segments,
       pieces: this.#pieces,
       bytes: this.#bytes,
