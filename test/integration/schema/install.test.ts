@@ -92,6 +92,38 @@ describe('install', () => {
     expect(result.stderr).toContain('view mine');
   });
 
+  it('needs neither superuser nor CREATEROLE: the owner of a database may install', async () => {
+    const admin = await testDatabase();
+    await asSuperuser(
+      admin.superuserUrl,
+      `do $$ begin create role plain_owner login; exception when duplicate_object then null; end $$`,
+    );
+    const database = await testDatabase({ from: 'empty', owner: 'plain_owner' });
+    const result = await install(database, '--json');
+    expect(result.json(), result.stderr).toMatchObject({ changed: true, kind: 'fresh' });
+    await database.query(`select pgq.create_queue('q')`);
+    expect(await database.query(`select pgq.insert_event('q', 't', 'd')::int as id`)).toEqual([{ id: 1 }]);
+  });
+
+  it('waits for an open transaction of a producer without blocking the other producers', async () => {
+    const database = await testDatabase();
+    await database.query(`select pgq.create_queue('busy')`);
+    const open = await database.connect();
+    await open.query('begin');
+    await open.query(`select pgq.insert_event('busy', 't', 'open')`);
+    await open.query('lock table pgq.queue, pgq.tick, pgq.subscription in share mode');
+    const installing = install(database, '--json');
+    const other = await database.connect();
+    await other.query(`set statement_timeout = '5s'`);
+    for (let n = 0; n < 20; n++) {
+      await other.query(`select pgq.insert_event('busy', 't', $1)`, [String(n)]);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await open.query('commit');
+    expect((await installing).json()).toMatchObject({ changed: true });
+    expect(await database.query('select count(*)::int as n from pgq.event_template')).toEqual([{ n: 21 }]);
+  });
+
   it('upgrades PgQ 2.1 with its queue, consumer, open batch, retries and trigger, and delivers every event', async () => {
     const database = await testDatabase({ from: 'empty' });
     const old = readFileSync(path.join(import.meta.dirname, '../../support/pgq-2.1.sql'), 'utf8');
@@ -195,7 +227,9 @@ describe('doctor', () => {
   it('names a paused queue, missing ticks, the consumer that blocks rotation, drift, and each trigger at fault', async () => {
     const database = await testDatabase({ from: 'empty' });
     await install(database);
-    await database.query(`select pgq.create_queue(q) from unnest(array['paused', 'late', 'full']) q`);
+    await database.query(
+      `select pgq.create_queue(q) from unnest(array['paused', 'late', 'full', 'ünïcode \\ "q"']) q`,
+    );
     await database.query(`select pgq.register_consumer('full', 'slow')`);
     await database.query(`select pgq.set_queue_config('paused', 'ticker_paused', 'true')`);
     await database.query(`update pgq.tick set tick_time = now() - interval '1 hour'
@@ -213,10 +247,14 @@ describe('doctor', () => {
     await database.query(
       `create trigger off after insert on t for each row execute function pgq.logutriga('late')`,
     );
+    await database.query(
+      `create trigger fine after insert on t for each row execute function pgq.logutriga('ünïcode \\ "q"')`,
+    );
     await database.query('alter table t disable trigger off');
     const result = await doctor(database);
     expect(result.code).toBe(3);
     const found = new Map(result.json<Findings>().map((finding) => [finding.check, finding]));
+    expect(result.json<Findings>().filter(({ check }) => check === 'trigger-queue')).toHaveLength(1);
     expect(found.get('paused')?.message).toContain('"paused"');
     expect(found.get('tick-age')?.message).toContain('"late"');
     expect(found.get('rotation')?.message).toContain('consumer "slow"');
