@@ -85,14 +85,21 @@ begin
         begin
             execute format('create role %I', v_missing.role);
             v_changes := v_changes + 1;
-            if to_regrole(v_missing.parent) is not null then
-                execute format('grant %I to %I', v_missing.parent, v_missing.role);
-            end if;
         exception
             when insufficient_privilege then
-                raise notice 'role % not created in %: %', v_missing.role, v_missing.parent, sqlerrm;
+                raise notice 'role % is missing and % may not create roles: its grants are left out',
+                    v_missing.role, current_user
+                    using hint = 'Let a role with CREATEROLE create it, then run the install again.';
+                continue;
             when duplicate_object or unique_violation then
-                null; -- another session was faster
+                continue; -- another session was faster
+        end;
+        begin
+            execute format('grant %I to %I', v_missing.parent, v_missing.role);
+        exception when insufficient_privilege or undefined_object then
+            raise notice 'role % could not be made a member of %', v_missing.role, v_missing.parent
+                using hint = format('Let a superuser run: grant %I to %I',
+                                    v_missing.parent, v_missing.role);
         end;
     end loop;
     return v_changes;
