@@ -8,7 +8,7 @@
 create or replace function pgq._check_switch(i_data_pfx text, i_step1 bigint)
 returns void as $$
 declare
-    _switch bigint := pg_catalog.pg_sequence_last_value(pg_catalog.to_regclass(i_data_pfx || '_switch_seq')) / 1024;
+    _switch bigint := pg_catalog.pg_sequence_last_value(pg_catalog.to_regclass(i_data_pfx || '_switch_seq'));
 begin
     if _switch is null then
         raise exception 'queue tables "%" have no rotation marker', i_data_pfx

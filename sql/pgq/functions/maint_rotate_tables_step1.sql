@@ -87,7 +87,7 @@ begin
     end;
 
     -- Before the commit, so that whoever sees the old value here has its xid before this transaction ends.
-    perform pg_catalog.setval(pg_catalog.to_regclass(_queue.queue_data_pfx || '_switch_seq'), _txid * 1024 + _next);
+    perform pg_catalog.setval(pg_catalog.to_regclass(_queue.queue_data_pfx || '_switch_seq'), _txid);
     update pgq.queue q
        set queue_cur_table = _next,
            queue_switch_time = pg_catalog.now(),

@@ -150,13 +150,27 @@ declare
     _odd text[];
     _name text;
     _message text;
+    _attempts integer := 0;
     _ticks bigint := 0;
 begin
-    select array_agg(s.queue_id) filter (where not s.odd), array_agg(s.queue_name order by s.queue_name) filter (where s.odd)
-      into _due, _odd
-      from pgq._ticker_state s
-     where not s.queue_external_ticker and not s.queue_ticker_paused
-       and (s.due or s.odd);
+    loop
+        begin
+            select array_agg(s.queue_id) filter (where not s.odd),
+                   array_agg(s.queue_name order by s.queue_name) filter (where s.odd)
+              into _due, _odd
+              from pgq._ticker_state s
+             where not s.queue_external_ticker and not s.queue_ticker_paused
+               and (s.due or s.odd);
+            exit;
+        exception
+            when undefined_table or internal_error then
+                -- a queue was dropped while the statement ran; without it, then, unless the same happens again and again
+                _attempts := _attempts + 1;
+                if _attempts >= 5 then
+                    raise;
+                end if;
+        end;
+    end loop;
 
     if _due is not null then
         begin
