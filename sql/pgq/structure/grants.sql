@@ -8,7 +8,8 @@ declare
         "public": [
             "get_consumer_info", "get_queue_info", "quote_fqname", "rotation_blockers", "seq_getval", "version",
             "_listed_columns", "_replication_role", "_row_check", "_row_fields", "_row_json", "_row_same", "_row_sql", "_row_urlencoded",
-            "_table_shape", "_trigger_args", "_trigger_eval", "_trigger_event", "_trigger_expr", "_trigger_expr_column", "_trigger_silent",
+            "_table_shape", "_trigger_args", "_trigger_eval", "_trigger_event", "_trigger_expr", "_trigger_expr_column",
+            "_trigger_silent",
             "_urlencode"
         ],
         "pgq_reader": [
@@ -23,6 +24,9 @@ declare
             "current_event_table", "insert_event", "jsontriga", "logutriga", "sqltriga", "_check_switch"
         ],
         "pgq_admin": [
+            "create_fast_trigger", "drop_fast_trigger", "refresh_fast_triggers", "_fast_classic", "_fast_comparable",
+            "_fast_data", "_fast_json_types", "_fast_rows", "_fast_same", "_fast_shape", "_fast_source", "_fast_value",
+            "_trigger_arguments", "_when",
             "create_queue", "drop_queue", "event_retry_raw", "grant_perms", "insert_event_raw", "maint_operations",
             "maint_retry_events", "maint_rotate_tables_step1", "maint_rotate_tables_step2",
             "maint_tables_to_vacuum", "seq_setval", "set_queue_config", "ticker", "tune_storage",

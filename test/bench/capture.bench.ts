@@ -1,0 +1,148 @@
+/**
+ * Capturing changes: generated triggers beside the C extension's logutriga, on the same server (Debian's PostgreSQL 15
+ * with postgresql-15-pgq3), interleaved.
+ *
+ *   node test/bench/capture.bench.ts [rounds] [rows]
+ *
+ * Part one: statements of 50,000 rows; added cost is the time beyond the same statement without a trigger.
+ * Part two: statements of one row through the driver, synchronous_commit off; statements per second.
+ */
+import pg from 'pg';
+import { composeSchema } from '../../infra/build/sql.ts';
+import { startPostgres, systemBinaries } from '../../lib/local/postgres.ts';
+
+const GOALS = { row: 0.9, statement: 0.4, single: 1.0 };
+const SINGLE_STATEMENTS = 3000;
+
+const median = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+async function timed(body: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await body();
+  return performance.now() - start;
+}
+
+type Kind = 'none' | 'c' | 'row' | 'statement';
+
+/** The trigger of each kind; `none` is the floor. */
+const TRIGGERS: Record<Kind, string> = {
+  none: '',
+  c: `create trigger capture after insert or update or delete on t for each row execute function pgq.logutriga('q')`,
+  row: `select pgq.create_fast_trigger('t', 'q')`,
+  statement: `select pgq.create_fast_trigger('t', 'q', 'logutriga', 'statement')`,
+};
+
+const TABLE = `create table t (id int primary key, name text, amount numeric, changed timestamptz, active bool, n int8)`;
+
+class Capture {
+  readonly kind: Kind;
+  readonly client: pg.Client;
+
+  private constructor(kind: Kind, client: pg.Client) {
+    this.kind = kind;
+    this.client = client;
+  }
+
+  /** A database with the C extension or ours, a queue and a captured table. */
+  static async create(url: (database: string) => string, kind: Kind): Promise<Capture> {
+    const admin = new pg.Client({ connectionString: url('postgres') });
+    await admin.connect();
+    await admin.query(`create database capture_${kind}`);
+    await admin.end();
+    const client = new pg.Client({ connectionString: url(`capture_${kind}`) });
+    await client.connect();
+    await client.query(kind === 'c' ? 'create extension pgq' : ['skytools', 'pgq'].map(composeSchema).join('\n'));
+    await client.query(`select pgq.create_queue('q')`);
+    await client.query(`${TABLE}; ${TRIGGERS[kind]}`);
+    return new Capture(kind, client);
+  }
+
+  /** Empty tables and no write-back of an earlier round in the way. */
+  async reset(): Promise<void> {
+    await this.client.query('alter table t disable trigger user; truncate t, pgq.event_1_0; alter table t enable trigger user');
+    await this.client.query('checkpoint');
+  }
+
+  insert(rows: number): Promise<number> {
+    return timed(() =>
+      this.client.query(
+        `insert into t select i, 'customer ' || i, i * 1.25, now(), i % 2 = 0, i * 1000
+           from generate_series(1, $1::int) i`,
+        [rows],
+      ),
+    );
+  }
+
+  update(): Promise<number> {
+    return timed(() => this.client.query('update t set amount = amount + 1'));
+  }
+
+  /** Milliseconds for statements of one row each, a transaction each. */
+  single(count: number): Promise<number> {
+    return timed(async () => {
+      for (let i = 1; i <= count; i++) {
+        await this.client.query({
+          name: 'insert',
+          text: 'insert into t values ($1, $2, $3, now(), true, 5)',
+          values: [i, `customer ${i}`, i * 1.25],
+        });
+      }
+    });
+  }
+}
+
+const rounds = Number(process.argv[2] ?? 5);
+const rows = Number(process.argv[3] ?? 50_000);
+const binaries = systemBinaries(15);
+if (binaries === undefined) throw new Error('install postgresql-15 and postgresql-15-pgq3');
+const server = await startPostgres({
+  binaries,
+  settings: { shared_buffers: '512MB', max_wal_size: '8GB', autovacuum: false },
+});
+let failed = false;
+try {
+  const captures: Capture[] = [];
+  for (const kind of ['none', 'c', 'row', 'statement'] as const) {
+    captures.push(await Capture.create((database) => server.url(database), kind));
+  }
+  const times = Object.fromEntries(
+    captures.map(({ kind }) => [kind, { insert: [] as number[], update: [] as number[], single: [] as number[] }]),
+  ) as Record<Kind, { insert: number[]; update: number[]; single: number[] }>;
+  // the first round warms up
+  for (let round = -1; round < rounds; round++) {
+    for (const capture of captures) {
+      await capture.reset();
+      const insert = await capture.insert(rows);
+      const update = await capture.update();
+      await capture.reset();
+      const single = await capture.single(SINGLE_STATEMENTS);
+      if (round < 0) continue;
+      times[capture.kind].insert.push(insert);
+      times[capture.kind].update.push(update);
+      times[capture.kind].single.push(single);
+    }
+  }
+  for (const what of ['insert', 'update'] as const) {
+    const floor = median(times.none[what]);
+    const c = median(times.c[what]) - floor;
+    console.log(`${what} of ${rows} rows: without trigger ${floor.toFixed(0)} ms, C logutriga adds ${c.toFixed(0)} ms`);
+    for (const kind of ['row', 'statement'] as const) {
+      const added = median(times[kind][what]) - floor;
+      const ratio = added / c;
+      failed ||= ratio > GOALS[kind];
+      console.log(`  ${kind} level adds ${added.toFixed(0)} ms: ${ratio.toFixed(2)} (goal ${GOALS[kind]} or less)`);
+    }
+  }
+  const perSecond = (kind: Kind) => (SINGLE_STATEMENTS / median(times[kind].single)) * 1000;
+  const c = perSecond('c');
+  console.log(`statements of one row: without trigger ${perSecond('none').toFixed(0)}/s, C logutriga ${c.toFixed(0)}/s`);
+  for (const kind of ['row', 'statement'] as const) {
+    const ratio = perSecond(kind) / c;
+    if (kind === 'row') failed ||= ratio < GOALS.single;
+    console.log(`  ${kind} level ${perSecond(kind).toFixed(0)}/s: ${ratio.toFixed(2)} (goal ${GOALS.single} or more)`);
+  }
+  for (const { client } of captures) await client.end();
+} finally {
+  await server.stop('immediate');
+}
+process.exit(failed ? 1 : 0);
