@@ -63,14 +63,17 @@ async function dueConsumers(client: Client, config: Config, database: string): P
   );
 }
 
-/**
- * Whether a round of maintenance has something to do: a retry event is due, a rotation can be done or completed, or a queue
- * has maintenance functions of its own.
- */
+/** Time between two rounds of maintenance, in seconds: pgqd's maint_period. A rotation held back is tried again no sooner. */
+const MAINTENANCE_PERIOD = 120;
+
+/** Whether an event has to come back from the retry queue, or a round of maintenance is due and has something to do. */
 async function maintenanceDue(client: Client): Promise<boolean> {
   const { rows } = await client.query<{ due: boolean }>(
-    `select exists (select 1 from pgq.retry_queue where ev_retry_after <= now())
-         or exists (select 1 from pgq.maint_operations() m where m.func_name <> 'vacuum') as due`,
+    `select exists (select 1 from pgq.retry_queue r join pgq.queue q on q.queue_id = r.ev_queue
+                     where r.ev_retry_after <= now() and not q.queue_disable_insert)
+         or (not exists (select 1 from pgq.maintenance_run
+                          where finished_at > now() - interval '${MAINTENANCE_PERIOD} seconds')
+             and exists (select 1 from pgq.maint_operations() m where m.func_name <> 'vacuum')) as due`,
   );
   return rows[0]!.due;
 }

@@ -20,11 +20,7 @@ const nameOf = (cause: unknown) =>
 
 /** What the functions of schema pgq raise, by the start of their message (spec: the text is part of the contract). */
 const RAISED: readonly [start: string, code: string, hint: string][] = [
-  [
-    'Not subscriber to queue',
-    'PGQ_NOT_SUBSCRIBED',
-    'register it: skytools consumer register QUEUE CONSUMER',
-  ],
+  ['Not subscriber to queue', 'PGQ_NOT_SUBSCRIBED', 'register it: skytools consumer register QUEUE CONSUMER'],
   ['No such event queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
   ['No such queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
   ['no such queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],

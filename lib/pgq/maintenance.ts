@@ -56,6 +56,12 @@ export async function maintain(
     steps.push(step);
     if (step.count >= limits.repeats) complete = false;
   }
+  if (complete) {
+    await client.query(
+      `insert into pgq.maintenance_run (finished_at) values (now())
+       on conflict (one) do update set finished_at = excluded.finished_at`,
+    );
+  }
   return { did: steps, next: complete ? 'idle' : 'again' };
 }
 

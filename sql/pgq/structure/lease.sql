@@ -25,11 +25,20 @@ create table if not exists pgq.batch_progress (
     constraint batch_progress_pkey primary key (batch_id)
 );
 
-grant select on pgq.consumer_lease, pgq.batch_progress to public;
+-- When the last whole round of maintenance ended: one row at most.
+create table if not exists pgq.maintenance_run (
+    one          boolean not null default true,
+    finished_at  timestamptz not null,
+    constraint maintenance_run_pkey primary key (one),
+    constraint maintenance_run_one_check check (one)
+);
+
+grant select on pgq.consumer_lease, pgq.batch_progress, pgq.maintenance_run to public;
 do $$
 begin
     if to_regrole('pgq_admin') is not null then
-        grant select, insert, update, delete on pgq.consumer_lease, pgq.batch_progress to pgq_admin;
+        grant select, insert, update, delete on pgq.consumer_lease, pgq.batch_progress, pgq.maintenance_run
+            to pgq_admin;
     end if;
 end;
 $$;
