@@ -11,6 +11,7 @@ import { registerQueueCommands } from './commands/queue.ts';
 import { registerStatusCommand } from './commands/status.ts';
 import { registerTopCommand } from './commands/top.ts';
 import { registerTriggerCommands } from './commands/trigger.ts';
+import { registerWalCommands } from './commands/wal/register.ts';
 import type { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import { packageVersion } from './version.ts';
@@ -29,6 +30,7 @@ const REGISTER = [
   registerEventCommands,
   registerTriggerCommands,
   registerQadminCommand,
+  registerWalCommands,
   registerInvokeCommand,
   registerLocalCommand,
   registerCompletionCommand,

@@ -13,7 +13,7 @@ export const DEFAULT_RESERVE_MS = 2_000;
 
 /** When an invocation has to be at a checkpoint. Uses the monotonic clock, so a stepped wall clock does not matter. */
 export class Deadline {
-  readonly #endsAt: number;
+  #endsAt: number;
 
   private constructor(endsAt: number) {
     this.#endsAt = endsAt;
@@ -32,6 +32,15 @@ export class Deadline {
   /** For commands that may take as long as they need. */
   static never(): Deadline {
     return new Deadline(Number.POSITIVE_INFINITY);
+  }
+
+  /** For commands that go on until they are interrupted. */
+  static whenAborted(signal: AbortSignal): Deadline {
+    const deadline = new Deadline(Number.POSITIVE_INFINITY);
+    signal.addEventListener('abort', () => {
+      deadline.#endsAt = performance.now();
+    });
+    return deadline;
   }
 
   /** Milliseconds left; zero or negative once the deadline has passed. */
