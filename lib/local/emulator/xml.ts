@@ -28,8 +28,18 @@ function renderContent(content: Element[1]): string {
     .join('');
 }
 
+/** The same references that AWS writes, for readers that are no XML parsers. */
+const REFERENCES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  '\r': '&#13;',
+  '\n': '&#10;',
+};
+
 function escapeText(text: string): string {
-  return text.replace(/[&<>"\r\n]/g, (mark) => `&#${mark.charCodeAt(0)};`);
+  return text.replace(/[&<>"\r\n]/g, (mark) => REFERENCES[mark] as string);
 }
 
 /** Reads a small XML document; returns undefined where it is not well-formed. */
