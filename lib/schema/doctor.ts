@@ -4,7 +4,7 @@ import { type Finding, fault } from './checks/finding.ts';
 import { checkInstallation } from './checks/installation.ts';
 import { checkQueues } from './checks/queues.ts';
 import { checkServer } from './checks/server.ts';
-import { checkTriggers } from './checks/triggers.ts';
+import { checkGeneratedTriggers, checkTriggers } from './checks/triggers.ts';
 import { inspect } from './inspect.ts';
 
 export type { Finding } from './checks/finding.ts';
@@ -17,6 +17,7 @@ export async function examine(client: pg.Client, version: string): Promise<Findi
   if (state.schemas.includes('pgq')) {
     findings.push(...(await guarded('queues', () => checkQueues(client))));
     findings.push(...(await guarded('triggers', () => checkTriggers(client))));
+    findings.push(...(await guarded('triggers', () => checkGeneratedTriggers(client))));
   }
   return findings;
 }

@@ -42,7 +42,7 @@ export interface DatabaseState {
   consumers: number;
   openBatches: number;
   retryEvents: number;
-  /** Triggers on tables outside our schemas that call functions inside them. */
+  /** Triggers on tables outside our schemas that call our functions, those generated beside the tables included. */
   triggers: { table: string; name: string; function: string }[];
 }
 
@@ -82,6 +82,9 @@ select case c.relkind when 'S' then 'sequence' else 'table' end, c.oid::regclass
  where n.nspname = any($1) and c.relkind in ('r', 'p', 'S') and not pg_has_role(c.relowner, 'USAGE')
 order by 1, 2`;
 
+/** Functions that pgq.create_fast_trigger makes in the schema of the captured table; `p` is pg_proc. */
+export const GENERATED = `starts_with(p.proname, '_pgq_fast_')`;
+
 const TRIGGERS = `
 select t.tgrelid::regclass::text as "table", t.tgname::text as name, t.tgfoid::regproc::text as "function"
   from pg_trigger t
@@ -89,7 +92,7 @@ select t.tgrelid::regclass::text as "table", t.tgname::text as name, t.tgfoid::r
   join pg_namespace fn on fn.oid = p.pronamespace
   join pg_class c on c.oid = t.tgrelid
   join pg_namespace tn on tn.oid = c.relnamespace
- where not t.tgisinternal and fn.nspname = any($1) and tn.nspname <> all($1)
+ where not t.tgisinternal and (fn.nspname = any($1) or ${GENERATED}) and tn.nspname <> all($1)
  order by 1, 2`;
 
 /** Reads what the installer has to know. Changes nothing. */

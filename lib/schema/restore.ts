@@ -3,7 +3,7 @@ import type { Client } from '../postgres/connect.ts';
 import { hasSqlState } from '../postgres/errors.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 import { createdNames, installSql } from './compose.ts';
-import { SCHEMAS } from './inspect.ts';
+import { GENERATED, SCHEMAS } from './inspect.ts';
 
 interface Extension {
   extname: string;
@@ -120,8 +120,17 @@ async function restoreFunctions(client: Client, members: readonly Member[]): Pro
   }
 }
 
+/** Drops the generated trigger functions, which lie beside the captured tables, with their triggers. */
+export async function dropGeneratedTriggers(client: Client): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    `select p.oid::regprocedure::text as name from pg_proc p where ${GENERATED}`,
+  );
+  for (const { name } of rows) await client.query(`drop function ${name} cascade`);
+}
+
 /** Drops what was not there before the take-over: functions, relations, columns, schemas, and the record of it. */
 export async function dropAdditions(client: Client): Promise<void> {
+  await dropGeneratedTriggers(client);
   const members = await recordedMembers(client);
   const before = members.map((member) => member.identity);
   const sql = installSql();

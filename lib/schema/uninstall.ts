@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SkytoolsError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
 import { quoteIdent } from '../postgres/quote.ts';
-import { type DatabaseState, inspect, SCHEMAS } from './inspect.ts';
+import { type DatabaseState, GENERATED, inspect, SCHEMAS } from './inspect.ts';
 import { patiently } from './patience.ts';
-import { addedSchemas, dropAdditions, restoreExtensions } from './restore.ts';
+import { addedSchemas, dropAdditions, dropGeneratedTriggers, restoreExtensions } from './restore.ts';
 
 export interface UninstallOptions {
   /** Remove everything even where an extension was taken over and could get it back. */
@@ -137,7 +137,7 @@ async function triggersOnAdditions(client: Client): Promise<string[]> {
        join pg_proc p on p.oid = t.tgfoid
        join pg_namespace n on n.oid = p.pronamespace,
             lateral pg_identify_object('pg_proc'::regclass, p.oid, 0) i
-      where not t.tgisinternal and n.nspname = any($1)
+      where not t.tgisinternal and (n.nspname = any($1) or ${GENERATED})
         and not exists (select from pg_class c join pg_namespace tn on tn.oid = c.relnamespace
                          where c.oid = t.tgrelid and tn.nspname = any($1))
         and not exists (select from skytools.taken_over_member m where m.identity = i.identity)
@@ -224,6 +224,7 @@ const ADDITIONS = [
 async function remove(client: Client, state: DatabaseState): Promise<void> {
   for (const trigger of await eventTriggers(client))
     await client.query(`drop event trigger ${quoteIdent(trigger)}`);
+  await dropGeneratedTriggers(client);
   // Triggers of user tables go with the functions they call; the plan named them.
   await client.query(`drop schema ${state.schemas.map(quoteIdent).join(', ')} cascade`);
 }

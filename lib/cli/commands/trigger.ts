@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import type { CaptureTrigger, TriggerFormat } from '../../pgq/triggers.ts';
 import { UsageError } from '../../platform/errors.ts';
 import type { Cli } from '../cli.ts';
@@ -22,6 +23,7 @@ interface AddFlags {
   name?: string;
   arg: string[];
   before?: boolean;
+  generated?: 'row' | 'statement';
   dryRun?: boolean;
 }
 
@@ -43,6 +45,12 @@ export function registerTriggerCommands(cli: Cli): void {
         "argument of the trigger function, as 'ignore=a,b'; repeatable",
         collect,
         [],
+      )
+      .addOption(
+        new Option(
+          '--generated <level>',
+          'a function written for this table, faster: for each row or statement',
+        ).choices(['row', 'statement']),
       )
       .option('--before', 'fire before the change, as the argument SKIP needs')
       .option('--dry-run', 'try it and roll it back'),
@@ -70,6 +78,7 @@ export function registerTriggerCommands(cli: Cli): void {
         format,
         arguments: options.arg,
         before: options.before === true,
+        ...(options.generated === undefined ? {} : { generated: options.generated }),
         ...(options.name === undefined ? {} : { name: options.name }),
       });
       if (options.dryRun) await client.query('rollback');
@@ -119,6 +128,19 @@ export function registerTriggerCommands(cli: Cli): void {
         { table, triggers: names, removed: true },
         `removed ${names.join(', ')} from ${table}`,
       );
+    },
+  );
+
+  cli.action(
+    group
+      .command('refresh')
+      .description('write generated triggers again that do not fit their table any more')
+      .argument('[table]', 'schema.table'),
+    [['skytools trigger refresh', 'of all tables; doctor names the stale ones']],
+    async (context, [table]) => {
+      const { refreshTriggers } = await import('../../pgq/triggers.ts');
+      const refreshed = await refreshTriggers(await context.connect(), table);
+      await context.done({ refreshed }, `${refreshed} triggers written again`);
     },
   );
 

@@ -154,6 +154,31 @@ describe('trigger', () => {
     expect(await json('trigger', 'list')).toEqual([]);
   });
 
+  it.each(['row', 'statement'])(
+    'generated for each %s: captures, is refreshed when its table changes, removed whole',
+    async (level) => {
+      const table = `fast_${level}`;
+      await run('queue', 'create', table);
+      await database.query(`create table ${table} (id int primary key, note text)`);
+      const added = await json<{ triggers: string[] }>('trigger', 'add', table, table, '--generated', level);
+      expect(added.triggers).toContain(`capture_${table}`);
+      await database.query(`insert into ${table} values (1, 'seen')`);
+      await database.query(`alter table ${table} add column more int`);
+      expect((await run('doctor')).stdout).toContain(
+        `trigger capture_${table} does not fit table ${table} any more`,
+      );
+      expect(await json('trigger', 'refresh', `public.${table}`)).toEqual({ refreshed: 1 });
+      expect((await run('doctor')).stdout).not.toContain('trigger-stale');
+      const events = await json<{ data: string }[]>('event', 'peek', table);
+      expect(events.map(({ data }) => data)).toEqual(['id=1&note=seen']);
+      await run('trigger', 'remove', table, table, '--yes');
+      expect(await json('trigger', 'list', table)).toEqual([]);
+      expect(await database.query(`select proname from pg_proc where proname like '\\_pgq\\_fast%'`)).toEqual(
+        [],
+      );
+    },
+  );
+
   it('refuses a queue that does not exist: every change of the table would fail', async () => {
     await database.query('create table plain (id int primary key)');
     const result = await run('trigger', 'add', 'plain', 'nowhere');

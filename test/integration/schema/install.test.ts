@@ -187,6 +187,8 @@ describe('uninstall', () => {
     await database.query(
       `create trigger c after insert on t for each row execute function pgq.logutriga('orders')`,
     );
+    await database.query('create table fast (id int primary key)');
+    await database.query(`select pgq.create_fast_trigger('fast', 'orders', 'logutriga', 'statement')`);
     await database.query('insert into t select generate_series(1, 5)');
     const dry = await uninstall(database, '--dry-run');
     expect(dry).toMatchObject({ code: 0, stderr: expect.stringContaining('would drop trigger c on t') });
@@ -198,6 +200,7 @@ describe('uninstall', () => {
       await database.query(`select nspname from pg_namespace where nspname ~ '^(pgq|skytools)'`),
     ).toEqual([]);
     await database.query('insert into t values (6)');
+    await database.query('insert into fast values (1)');
   });
 
   it('removes an installation without queues after a yes, and has nothing to do afterwards', async () => {
