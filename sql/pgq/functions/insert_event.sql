@@ -9,14 +9,16 @@
 create or replace function pgq.insert_event(
     queue_name text, ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
 returns bigint as $$
+declare
+    -- The xid is assigned before the snapshot that reads the queue row, see insert_event_raw.
+    _id bigint := pgq._insert_dispatch(pg_catalog.hashtext(queue_name), queue_name, pg_catalog.txid_current(), ev_type,
+        ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4);
 begin
-    -- One expression, because each costs more than a microsecond per transaction. The xid is assigned before the snapshot
-    -- that reads the queue row, see insert_event_raw.
-    return coalesce(
-        pgq._insert_dispatch(pg_catalog.hashtext(queue_name), queue_name, pg_catalog.txid_current(), ev_type, ev_data,
-            ev_extra1, ev_extra2, ev_extra3, ev_extra4),
-        pgq.insert_event_raw(queue_name, null, pg_catalog.now(), null, null, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3,
-            ev_extra4));
+    if _id is null then
+        _id := pgq.insert_event_raw(queue_name, null, pg_catalog.now(), null, null, ev_type, ev_data, ev_extra1, ev_extra2,
+            ev_extra3, ev_extra4);
+    end if;
+    return _id;
 end;
 $$ language plpgsql security definer;
 
