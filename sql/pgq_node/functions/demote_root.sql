@@ -2,8 +2,8 @@
 --
 -- Turns the root into a branch, in three transactions; 1 and 2 may be repeated.
 --   1  refuses further events and stops the ticker
---   2  waits for open writers, then adds the last tick; last_tick is its id. Every repetition
---      adds one more
+--   2  waits for open writers, closes the event tables to later ones, then adds the last tick;
+--      last_tick is its id. Every repetition adds one more
 --   3  the node becomes a branch that reads from i_new_provider after that tick
 -- Needs no right beyond pgq_admin: no event is written here after step 1.
 --
@@ -16,7 +16,7 @@
 --   404 'Node not initialized for queue: <queue>', 'Huh, no queue?: <queue>'
 -- Raises: 'steps in wrong order', 'incorrect step number', and in step 2
 --   'step 2 needs isolation level read committed' and the lock time-out (55P03)
--- Calls: pgq.ticker
+-- Calls: pgq.ticker, pgq_node._close_event_tables
 -- Tables written: pgq.queue, pgq.tick; pgq_node.node_info, pgq_node.local_state
 create or replace function pgq_node.demote_root(
     in i_queue_name text,
@@ -87,6 +87,7 @@ begin
         end if;
         -- Conflicts with every writer of the event tables below it, with no reader.
         execute 'lock table ' || v_queue.queue_data_pfx::regclass::text || ' in exclusive mode';
+        perform pgq_node._close_event_tables(i_queue_name, true);
         perform set_config('lock_timeout', v_lock_timeout, true);
 
         last_tick := pgq.ticker(i_queue_name, nextval(v_queue.queue_tick_seq), now(),

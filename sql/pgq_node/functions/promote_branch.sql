@@ -6,7 +6,7 @@
 -- Returns: 200 'Branch node promoted to root'
 --   301 'Node not branch'
 --   404 'Node not initialized for queue: <queue>'
--- Calls: pgq.seq_setval
+-- Calls: pgq.seq_setval, pgq_node._close_event_tables
 -- Tables written: pgq.queue; pgq_node.node_info, pgq_node.local_state
 create or replace function pgq_node.promote_branch(
     in i_queue_name text,
@@ -43,6 +43,7 @@ begin
            queue_external_ticker = false
      where q.queue_name = i_queue_name
     returning q.queue_tick_seq into v_tick_seq;
+    perform pgq_node._close_event_tables(i_queue_name, false);
     v_newest := pgq_node._newest_tick(i_queue_name);
     perform pgq.seq_setval(v_tick_seq, v_newest);
 

@@ -99,6 +99,26 @@ describe('demote_root', () => {
     await admin.query('rollback');
   });
 
+  test('a producer with an older snapshot cannot write behind the last tick', async () => {
+    await rootNode(database, 'late');
+    const producer = await database.connect();
+    await producer.query('begin isolation level repeatable read');
+    await producer.query('select queue_disable_insert from pgq.queue');
+    for (const step of [1, 2]) await demote('late', step);
+    await expect(producer.query(`select pgq.insert_event('late', 't', 'd')`)).rejects.toThrow(
+      'Insert into queue disallowed',
+    );
+    await producer.query('rollback');
+    await demote('late', 3);
+    const replay = await database.connect();
+    await replay.query('begin');
+    await replay.query(`select londiste.set_session_replication_role('replica', true)`);
+    await replay.query(`select pgq.insert_event('late', 'copied', 'd')`);
+    await replay.query('commit');
+    await outcome(database, `pgq_node.promote_branch('late')`);
+    await database.query(`select pgq.insert_event('late', 'open again', 'd')`);
+  });
+
   test('answers for nodes that are no root', async () => {
     await otherNode(database, 'no_root', 'branch', 1);
     expect(await demote('no_root', 1)).toEqual([301, 'Node not root', null]);
