@@ -1,10 +1,18 @@
 #!/usr/bin/env node
-import { enableCompileCache } from 'node:module';
+import nodeModule from 'node:module';
 import { EXIT } from './exit.ts';
 import { processIo } from './io.ts';
 import { runCommandLine } from './program.ts';
 
-enableCompileCache();
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 15)) {
+  process.stderr.write(
+    `error: skytools needs Node.js 22.15 or newer; this is ${process.versions.node} (NODE_TOO_OLD)\n`,
+  );
+  process.exit(EXIT.usage);
+}
+
+nodeModule.enableCompileCache();
 
 // A reader that has seen enough (`skytools event peek q | head`) closes the pipe: that is no fault.
 for (const stream of [process.stdout, process.stderr]) {

@@ -125,7 +125,13 @@ async function plan(client: Client, state: DatabaseState, options: UninstallOpti
       ...state.triggers.map((t) => `drop trigger ${t.name} on ${t.table}, which calls ${t.function}`),
       'leave the roles pgq_reader, pgq_writer, pgq_admin, which other databases of this server may use',
     ],
-    losses: await undelivered(client, state),
+    losses: [
+      ...(await undelivered(client, state)),
+      ...(await rowsIn(
+        client,
+        state.schemas.filter((schema) => !['skytools', 'pgq', 'pgq_coop'].includes(schema)),
+      )),
+    ],
   };
 }
 
