@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { BUNDLED_CONFIG, type Config } from '../../lib/platform/config.ts';
@@ -31,9 +31,18 @@ const common: BuildOptions = {
   plugins: [slim],
 };
 
+/** Writes a file so that a function that is running sees the old one or the new one, whole. */
+async function replaceFile(file: string, content: string | Uint8Array): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  const partial = `${file}.${process.pid}`;
+  await writeFile(partial, content);
+  await rename(partial, file);
+}
+
 /** Bundles one TypeScript file into one ES module. */
 async function bundle(source: string, target: string): Promise<void> {
-  await build({ ...common, entryPoints: [source], outfile: target });
+  const { outputFiles } = await build({ ...common, entryPoints: [source], outfile: target, write: false });
+  for (const file of outputFiles) await replaceFile(file.path, file.contents);
 }
 
 /** Modules of the user's own handlers, bundled beside the consume function by the consumer's name. */
@@ -52,16 +61,12 @@ async function bundleHandlers(config: Config, configFile: string, directory: str
  */
 export async function buildFunctions(configFile: string, output: string): Promise<void> {
   const config = await loadConfigFile(configFile);
-  await rm(output, { recursive: true, force: true });
   for (const { name } of functions) {
     const directory = path.join(output, name);
-    await mkdir(directory, { recursive: true });
+    await replaceFile(path.join(directory, BUNDLED_CONFIG), JSON.stringify(config));
     await bundle(path.join(root, 'functions', `${name}.ts`), path.join(directory, 'index.mjs'));
-    await writeFile(path.join(directory, BUNDLED_CONFIG), JSON.stringify(config));
   }
-  if (functions.some(({ name }) => name === 'consume')) {
-    await bundleHandlers(config, configFile, path.join(output, 'consume'));
-  }
+  await bundleHandlers(config, configFile, path.join(output, 'consume'));
 }
 
 if (import.meta.main) {

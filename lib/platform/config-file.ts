@@ -6,6 +6,8 @@ import type { Config } from './config.ts';
 import { UsageError } from './errors.ts';
 
 const name = z.string().min(1, 'must not be empty');
+/** Keys name files in a bundle; a queue's own names may be anything. */
+const key = z.string().regex(/^[\w.-]+$/, 'may hold letters, digits and _.- only');
 const seconds = z.number().nonnegative();
 
 /**
@@ -52,7 +54,7 @@ const consumer = z.discriminatedUnion('kind', [
 const schema = z
   .strictObject({
     databases: z.record(name, database),
-    consumers: z.record(name, consumer).default({}),
+    consumers: z.record(key, consumer).default({}),
     londiste: z.record(name, z.unknown()).default({}),
     walmgr: z.record(name, z.unknown()).default({}),
   })
