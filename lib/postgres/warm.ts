@@ -35,8 +35,7 @@ export class WarmConnections {
     const kept = this.#idle.get(name);
     this.#idle.delete(name);
     const alive = kept && (await isAlive(kept)) ? kept.client : undefined;
-    const client =
-      alive ?? (await connect(target, { ...options, subject: { database: name, ...options.subject } }));
+    const client = alive ?? (await this.#open(name, target, options));
     try {
       const result = await body(client);
       await this.#keep(name, client);
@@ -46,6 +45,15 @@ export class WarmConnections {
       else await disconnect(client);
       throw error;
     }
+  }
+
+  async #open(name: string, target: ConnectionTarget, options: ConnectOptions): Promise<pg.Client> {
+    const client = await connect(target, { ...options, subject: { database: name, ...options.subject } });
+    // A connection that the server ends while nobody uses it is forgotten at once.
+    client.once('end', () => {
+      if (this.#idle.get(name)?.client === client) this.#idle.delete(name);
+    });
+    return client;
   }
 
   async #keep(name: string, client: pg.Client): Promise<void> {

@@ -1,8 +1,9 @@
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream, existsSync, statSync, type WriteStream } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type pg from 'pg';
+import { UsageError } from '../../platform/errors.ts';
 import { connect, disconnect } from '../../postgres/connect.ts';
 import { install } from '../../schema/install.ts';
 import { type Emulator, startEmulator } from '../emulator/server.ts';
@@ -47,7 +48,8 @@ export interface Stack {
 
 /** Starts PostgreSQL with the two databases, with the SQL installed, and the emulator of S3 and SQS. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const directory = options.keep ?? (await mkdtemp(path.join(tmpdir(), 'skytools-local-')));
+  if (options.keep !== undefined) requireUsable(path.resolve(options.keep));
+  const directory = path.resolve(options.keep ?? (await mkdtemp(path.join(tmpdir(), 'skytools-local-'))));
   const undo: (() => Promise<unknown>)[] = [];
   if (options.keep === undefined) undo.push(() => rm(directory, { recursive: true, force: true }));
   const close = async () => {
@@ -131,5 +133,32 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Others may enter a directory. */
+const MAY_ENTER = 0o001;
+
+/** @throws UsageError LOCAL_KEEP_USED, LOCAL_KEEP_CLOSED */
+function requireUsable(directory: string): void {
+  if (existsSync(path.join(directory, 'postgres'))) {
+    throw new UsageError('LOCAL_KEEP_USED', 'the directory holds the data of an earlier run', {
+      subject: { file: directory },
+      hint: 'name another directory, or remove this one',
+    });
+  }
+  if (process.getuid?.() !== 0) return;
+  for (let above = path.dirname(directory); ; above = path.dirname(above)) {
+    if (existsSync(above) && (statSync(above).mode & MAY_ENTER) === 0) {
+      throw new UsageError(
+        'LOCAL_KEEP_CLOSED',
+        'postgresql, which does not run as root, cannot enter the directory',
+        {
+          subject: { file: above },
+          hint: 'name a directory below one that everybody may enter, such as /tmp, or do not run as root',
+        },
+      );
+    }
+    if (above === path.dirname(above)) return;
   }
 }
