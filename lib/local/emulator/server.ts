@@ -7,7 +7,8 @@ import { type Fault, FaultPlan, type FaultRule, seededRandom } from './faults.ts
 import { S3Service } from './s3/service.ts';
 import { type Credentials, sha256, verifySignature } from './signature.ts';
 import type { QueueChaos } from './sqs/queue.ts';
-import { type Input, SqsService } from './sqs/service.ts';
+import type { Input } from './sqs/requests.ts';
+import { SqsService } from './sqs/service.ts';
 import { type Answer, header, parameter, parseQuery, REGION, type Request, ServiceError } from './wire.ts';
 
 export interface EmulatorOptions extends Credentials {

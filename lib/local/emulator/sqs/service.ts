@@ -3,15 +3,14 @@ import type { Random } from '../faults.ts';
 import { ACCOUNT, ServiceError } from '../wire.ts';
 import { type MessageAttributes, requireMessageAttributes, requireQueueAttributes } from './attributes.ts';
 import { type Message, Queue, type QueueChaos } from './queue.ts';
-
-/** Members of a request of the JSON protocol; each operation checks those that it uses. */
-// biome-ignore lint/suspicious/noExplicitAny: the shape is the sender's until an operation has checked it
-export type Input = Readonly<Record<string, any>>;
-
-type Output = Readonly<Record<string, unknown>>;
-
-/** A batch has at most ten entries, a receive takes at most ten messages. */
-const MAXIMUM_BATCH = 10;
+import {
+  type Input,
+  MAXIMUM_BATCH,
+  type Output,
+  optionalInteger,
+  requireHandle,
+  runBatch,
+} from './requests.ts';
 
 /** The characters that XML 1.0 allows, which is what SQS takes. */
 const ILLEGAL_CHARACTERS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
@@ -90,12 +89,12 @@ export class SqsService {
       case 'SendMessage':
         return this.sendOne(queue, input);
       case 'SendMessageBatch':
-        return batch(input, (entry) => this.sendOne(queue, entry), queue.seconds('MaximumMessageSize'));
+        return runBatch(input, (entry) => this.sendOne(queue, entry), queue.seconds('MaximumMessageSize'));
       case 'DeleteMessage':
         queue.delete(requireHandle(input));
         return {};
       case 'DeleteMessageBatch':
-        return batch(input, (entry) => {
+        return runBatch(input, (entry) => {
           queue.delete(requireHandle(entry));
           return {};
         });
@@ -103,7 +102,7 @@ export class SqsService {
         changeVisibility(queue, input);
         return {};
       case 'ChangeMessageVisibilityBatch':
-        return batch(input, (entry) => {
+        return runBatch(input, (entry) => {
           changeVisibility(queue, entry);
           return {};
         });
@@ -280,58 +279,6 @@ function pick(
   return Object.keys(picked).length > 0 ? picked : undefined;
 }
 
-/** Runs each entry of a batch by itself; a refused entry does not touch the others. */
-function batch(
-  input: Input,
-  work: (entry: Input) => Output,
-  maximumBytes = Number.POSITIVE_INFINITY,
-): Output {
-  const entries: Input[] = Array.isArray(input.Entries) ? input.Entries : [];
-  if (entries.length === 0) {
-    throw new ServiceError(400, 'EmptyBatchRequest', 'There should be at least one entry in the request.');
-  }
-  if (entries.length > MAXIMUM_BATCH) {
-    throw new ServiceError(
-      400,
-      'TooManyEntriesInBatchRequest',
-      `Maximum number of entries per request are ${MAXIMUM_BATCH}.`,
-    );
-  }
-  if (new Set(entries.map((entry) => entry.Id)).size < entries.length) {
-    throw new ServiceError(
-      400,
-      'BatchEntryIdsNotDistinct',
-      'Two or more batch entries in the request have the same Id.',
-    );
-  }
-  if (entries.some((entry) => !/^[\w-]{1,80}$/.test(entry.Id ?? ''))) {
-    throw new ServiceError(
-      400,
-      'InvalidBatchEntryId',
-      'The Id of a batch entry in a batch request is not valid.',
-    );
-  }
-  const size = entries.reduce((sum, entry) => sum + Buffer.byteLength(entry.MessageBody ?? ''), 0);
-  if (size > maximumBytes) {
-    throw new ServiceError(
-      400,
-      'BatchRequestTooLong',
-      `Batch requests cannot be longer than ${maximumBytes} bytes.`,
-    );
-  }
-  const successful: Output[] = [];
-  const failed: Output[] = [];
-  for (const entry of entries) {
-    try {
-      successful.push({ Id: entry.Id, ...work(entry) });
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
-      failed.push({ Id: entry.Id, Code: error.code, Message: error.message, SenderFault: true });
-    }
-  }
-  return { Successful: successful, Failed: failed };
-}
-
 function changeVisibility(queue: Queue, input: Input): void {
   const seconds = optionalInteger(input.VisibilityTimeout, 'VisibilityTimeout', 0, 43_200);
   if (seconds === undefined) {
@@ -342,26 +289,6 @@ function changeVisibility(queue: Queue, input: Input): void {
     );
   }
   queue.changeVisibility(requireHandle(input), seconds);
-}
-
-function requireHandle(input: Input): string {
-  if (typeof input.ReceiptHandle !== 'string' || input.ReceiptHandle === '') {
-    throw new ServiceError(400, 'MissingParameter', 'The request must contain the parameter ReceiptHandle.');
-  }
-  return input.ReceiptHandle;
-}
-
-function optionalInteger(value: unknown, name: string, minimum: number, maximum: number): number | undefined {
-  if (value === undefined || value === null) return undefined;
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < minimum || number > maximum) {
-    throw new ServiceError(
-      400,
-      'InvalidParameterValue',
-      `Value ${value} for parameter ${name} is invalid. Reason: Must be between ${minimum} and ${maximum}.`,
-    );
-  }
-  return number;
 }
 
 function queueMissing(): ServiceError {
