@@ -10,7 +10,10 @@ async function value(
   text: string,
   values?: unknown[],
 ): Promise<unknown> {
-  const result: unknown = await client.query(text, values);
+  const result = await (client as { query(text: string, values?: unknown[]): Promise<unknown> }).query(
+    text,
+    values,
+  );
   const rows = Array.isArray(result) ? result : (result as pg.QueryResult).rows;
   return Object.values(rows[0] as Record<string, unknown>)[0];
 }
