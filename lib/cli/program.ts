@@ -6,6 +6,7 @@ import { registerEventCommands } from './commands/event.ts';
 import { registerInstallCommands } from './commands/install.ts';
 import { registerInvokeCommand } from './commands/invoke.ts';
 import { registerLocalCommand } from './commands/local.ts';
+import { registerNewCommand } from './commands/new.ts';
 import { registerQadminCommand } from './commands/qadmin.ts';
 import { registerQueueCommands } from './commands/queue.ts';
 import { registerStatusCommand } from './commands/status.ts';
@@ -31,6 +32,7 @@ const REGISTER = [
   registerTriggerCommands,
   registerQadminCommand,
   registerWalCommands,
+  registerNewCommand,
   registerInvokeCommand,
   registerLocalCommand,
   registerCompletionCommand,
