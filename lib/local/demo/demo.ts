@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { configureQueue, createQueue, registerConsumer } from '../../pgq/queues.ts';
+import { addTrigger } from '../../pgq/triggers.ts';
 import { SkytoolsError } from '../../platform/errors.ts';
 import { seededRandom } from '../emulator/faults.ts';
 import type { Runner, RunnerCounts } from '../runner/runner.ts';
@@ -12,7 +13,7 @@ import { LagTracker } from './lag.ts';
 import { loadTable } from './load.ts';
 import { deadLetters } from './manifest.ts';
 import { type Observation, observe, unfinishedEvents } from './observe.ts';
-import { captureTables, createTables } from './schema.ts';
+import { createTables } from './schema.ts';
 import { type Stack, type StackOptions, startStack } from './stack.ts';
 import { DEMO_TABLES } from './tables.ts';
 
@@ -168,7 +169,8 @@ class Demo {
       rotationPeriodSeconds: ROTATION_SECONDS,
     });
     await registerConsumer(source, QUEUE, CONSUMER);
-    await captureTables(source, DEMO_TABLES, QUEUE);
+    for (const { name, capture } of DEMO_TABLES)
+      await addTrigger(source, { table: name, queue: QUEUE, ...capture });
     this.#runner = await this.#stack.startFunctions();
     if (this.#options.chaos) {
       const random = seededRandom(this.#options.seed);

@@ -1,5 +1,5 @@
 import type { Client } from '../../postgres/connect.ts';
-import { quoteColumns, quoteIdent, quoteLiteral, quoteQualified } from '../../postgres/quote.ts';
+import { quoteColumns, quoteIdent, quoteQualified } from '../../postgres/quote.ts';
 import { type DemoTable, keyColumns } from './tables.ts';
 
 /** Creates the empty tables of the demonstration. */
@@ -12,20 +12,6 @@ export async function createTables(client: Client, tables: readonly DemoTable[])
     const key = quoteColumns(keyColumns(table).map(({ name }) => name));
     await client.query(
       `create table ${quoteQualified(table.name)} (${columns.join(', ')}, primary key (${key}))`,
-    );
-  }
-}
-
-/** From here on each change of the tables is an event of the queue. */
-export async function captureTables(
-  client: Client,
-  tables: readonly DemoTable[],
-  queue: string,
-): Promise<void> {
-  for (const table of tables) {
-    await client.query(
-      `create trigger demo_capture after insert or update or delete on ${quoteQualified(table.name)}
-         for each row execute function pgq.${table.trigger}(${quoteLiteral(queue)})`,
     );
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import type { TriggerSpec } from '../../pgq/triggers.ts';
 
 /** Types of which the change generator can make values. */
 export type ValueType =
@@ -31,8 +32,8 @@ export interface DemoTable {
   /** `schema.table`, unquoted. */
   name: string;
   columns: readonly DemoColumn[];
-  /** The trigger function that captures it. */
-  trigger: 'jsontriga' | 'logutriga' | 'sqltriga';
+  /** How its changes are captured. */
+  capture: Pick<TriggerSpec, 'format' | 'generated'>;
   /** File in the data directory of vega-datasets. */
   file: string;
   /** The rows of a JSON file, as a FROM item over its text in $1; a CSV file's rows are in the table `file`. */
@@ -50,12 +51,12 @@ const JSON_ROWS = 'json_array_elements($1::json) with ordinality as file (r, lin
 
 /**
  * Five tables of about 25,000 rows: keys of one and of three columns, integers and text; dates, times, numbers, arrays and
- * documents; NULLs; names with accents and names that have to be quoted; each of the three trigger functions.
+ * documents; NULLs; names with accents and names that have to be quoted; each of the three trigger functions, and generated ones.
  */
 export const DEMO_TABLES: readonly DemoTable[] = [
   {
     name: 'demo.movies',
-    trigger: 'logutriga',
+    capture: { format: 'logutriga' },
     file: 'movies.json',
     rows: JSON_ROWS,
     columns: [
@@ -75,7 +76,7 @@ export const DEMO_TABLES: readonly DemoTable[] = [
   },
   {
     name: 'demo.football',
-    trigger: 'logutriga',
+    capture: { format: 'logutriga', generated: 'statement' },
     file: 'football.json',
     rows: JSON_ROWS,
     columns: [
@@ -89,7 +90,7 @@ export const DEMO_TABLES: readonly DemoTable[] = [
   },
   {
     name: 'demo.earthquakes',
-    trigger: 'jsontriga',
+    capture: { format: 'jsontriga', generated: 'statement' },
     file: 'earthquakes.json',
     rows: `json_array_elements($1::json -> 'features') with ordinality as file (r, line)`,
     columns: [
@@ -110,7 +111,7 @@ export const DEMO_TABLES: readonly DemoTable[] = [
   },
   {
     name: 'demo.airports',
-    trigger: 'sqltriga',
+    capture: { format: 'sqltriga' },
     file: 'airports.csv',
     columns: [
       key('iata', 'text', 'file.iata'),
@@ -124,7 +125,7 @@ export const DEMO_TABLES: readonly DemoTable[] = [
   },
   {
     name: 'demo.bird strikes',
-    trigger: 'logutriga',
+    capture: { format: 'logutriga', generated: 'row' },
     file: 'birdstrikes.csv',
     columns: [
       key('id', 'int8', 'file.line'),
