@@ -12,6 +12,7 @@ export function missingClassicParts(): string[] {
     'postgresql-15': '/usr/lib/postgresql/15/bin/initdb',
     'postgresql-15-pgq3': '/usr/share/postgresql/15/extension/pgq.control',
     'postgresql-15-pgq-node': '/usr/share/postgresql/15/extension/pgq_node.control',
+    'postgresql-15-londiste-sql': '/usr/share/postgresql/15/extension/londiste.control',
     pgqd: '/usr/bin/pgqd',
     'python3-pgq': '/usr/lib/python3/dist-packages/pgq',
   };

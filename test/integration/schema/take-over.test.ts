@@ -17,13 +17,13 @@ const EXTENSIONS = `
 select e.extname, e.extversion, count(d.objid)::int as members,
        (select array_agg(c::regclass::text order by c::regclass::text) from unnest(e.extconfig) c) as config
   from pg_extension e left join pg_depend d on d.refobjid = e.oid and d.deptype = 'e'
- where e.extname like 'pgq%' group by e.oid, e.extname, e.extversion, e.extconfig order by 1`;
+ where e.extname ~ '^(pgq|londiste)' group by e.oid, e.extname, e.extversion, e.extconfig order by 1`;
 
 const FUNCTIONS = `
 select p.oid::regprocedure::text as name, p.oid, pg_get_functiondef(p.oid) as definition
-  from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname like 'pgq%' order by 1`;
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname ~ '^(pgq|londiste)' and p.prokind = 'f' order by 1`;
 
-describe.skipIf(missing.length > 0)('taking over the C extension', () => {
+describe.skipIf(missing.length > 0)('taking over the C extension', { timeout: 180_000 }, () => {
   let classic: ClassicPgq;
 
   beforeAll(async () => {
@@ -38,6 +38,7 @@ describe.skipIf(missing.length > 0)('taking over the C extension', () => {
     const client = await classic.database(name);
     await client.query('create extension pgq');
     await client.query('create extension pgq_node');
+    await client.query('create extension londiste');
     await client.query(`select pgq.create_queue('orders')`);
     await client.query(`select pgq.set_queue_config('orders', 'ticker_max_lag', '0')`);
     await client.query(`select pgq.set_queue_config('orders', 'ticker_idle_period', '100 ms')`);
@@ -50,6 +51,35 @@ describe.skipIf(missing.length > 0)('taking over the C extension', () => {
     );
     return client;
   }
+
+  it('keeps a Londiste node with its table and sequence, there and back', async () => {
+    const client = await classicDatabase('node');
+    await client.query(`select pgq_node.register_location('cascade', 'n', 'dbname=node', false)`);
+    await client.query(`select pgq_node.create_node('cascade', 'root', 'n', 'worker', null, null, null)`);
+    await client.query('create sequence numbers');
+    await client.query(`select londiste.local_add_table('cascade', 'public.watched')`);
+    await client.query(`select londiste.local_add_seq('cascade', 'public.numbers')`);
+    const look = async () => [
+      (await client.query(`select * from londiste.get_table_list('cascade')`)).rows,
+      (await client.query(`select local, seq_name from londiste.get_seq_list('cascade')`)).rows,
+      (await client.query(`select node_type, node_name, worker_name from pgq_node.get_node_info('cascade')`))
+        .rows,
+    ];
+    const before = await look();
+    const taken = await cli('node', 'install', '--yes');
+    expect(taken.code, taken.stderr).toBe(0);
+    expect(await look()).toEqual(before);
+    await client.query(`insert into watched values (1, 'taken over')`);
+    const undone = await cli('node', 'uninstall', '--yes');
+    expect(undone.code, undone.stderr).toBe(0);
+    expect(await look()).toEqual(before);
+    await client.query(`insert into watched values (2, 'given back')`);
+    const { rows } = await client.query(
+      `select ev_data from pgq.event_2 where ev_type = 'I:id' order by ev_id`,
+    );
+    expect(rows.map((row) => row.ev_data)).toEqual(['id=1&note=taken+over', 'id=2&note=given+back']);
+    await client.end();
+  });
 
   it('keeps open batch, retry queue, positions and trigger; rehearsed it changes nothing; undone all is C again', async () => {
     const client = await classicDatabase('quiet');
@@ -66,7 +96,7 @@ describe.skipIf(missing.length > 0)('taking over the C extension', () => {
     const functions = (await client.query(FUNCTIONS)).rows;
 
     const dry = await cli('quiet', 'install', '--dry-run');
-    expect(dry.stderr).toContain('would record the extensions pgq 3.5, pgq_node 3.5');
+    expect(dry.stderr).toContain('would record the extensions londiste');
     expect((await client.query(EXTENSIONS)).rows).toEqual(extensions);
 
     expect((await cli('quiet', 'install')).stderr).toContain('CLI_NEEDS_YES');
@@ -94,7 +124,7 @@ describe.skipIf(missing.length > 0)('taking over the C extension', () => {
     expect(doctor.code, doctor.stdout).toBe(0);
 
     const undone = await cli('quiet', 'uninstall', '--yes');
-    expect(undone.stderr).toContain('restore the extensions pgq 3.5, pgq_node 3.5');
+    expect(undone.stderr).toMatch(/restore the extensions londiste [\d.]+, pgq 3.5, pgq_node 3.5/);
     expect(undone.code, undone.stderr).toBe(0);
     expect((await client.query(EXTENSIONS)).rows).toEqual(extensions);
     expect((await client.query(FUNCTIONS)).rows).toEqual(functions);
@@ -106,8 +136,7 @@ describe.skipIf(missing.length > 0)('taking over the C extension', () => {
     expect(rest.rows).toEqual([{ ev_data: 'id=3&note=undone' }]);
     await client.query(`select pgq.drop_queue('orders', true)`);
     await client.query('drop trigger capture on watched');
-    await client.query('drop extension pgq_node');
-    await client.query('drop extension pgq');
+    for (const name of ['londiste', 'pgq_node', 'pgq']) await client.query(`drop extension ${name}`);
     await client.end();
   });
 
