@@ -105,9 +105,11 @@ async function compare(client: pg.Client, size: number, rounds: number) {
     }
   }
   const [a, b, c] = [median(times.select), median(times.ours), median(times.original)];
+  // On a busy machine each round trip may wait for a processor: the quickest rounds are those that did not.
+  const quickest = Math.min(...times.select) / Math.min(...times.ours);
   const cell = (value: number) => value.toFixed(2).padStart(9);
   console.log(
-    `${String(size).padStart(7)} ${cell(a)} ${cell(b)} ${cell(a / b)} ${cell(GOALS[size]!)} ${cell(c)} ${cell(a / c)}`,
+    `${String(size).padStart(7)} ${cell(a)} ${cell(b)} ${cell(a / b)} ${cell(GOALS[size]!)} ${cell(quickest)} ${cell(c)} ${cell(a / c)}`,
   );
 }
 
@@ -117,7 +119,7 @@ const client = await connect(server.url());
 try {
   await client.query(`begin; ${composeSql()} commit;`);
   console.log(`PostgreSQL ${server.binaries.major}, medians of ${rounds}, milliseconds`);
-  console.log(' events  select *      ours     ratio      goal  original     ratio');
+  console.log(' events  select *      ours     ratio      goal  quickest  original     ratio');
   for (const size of SIZES) await compare(client, size, rounds);
 } finally {
   await disconnect(client);
