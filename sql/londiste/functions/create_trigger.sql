@@ -8,12 +8,16 @@
 --   i_table_name  name in the queue
 --   i_trg_args    instructions for this function, and arguments for the trigger function:
 --                 no_triggers, virtual_table; expect_sync, skip_truncate, merge_all, no_merge
---                 (not ours); tgflags=<letters>; skip; anything else goes to the trigger
+--                 (not ours); tgflags=<letters>; skip; fast or fast=statement; anything else
+--                 goes to the trigger
 --   i_dest_table  the real table
 --   i_node_type   root, branch or leaf. On a leaf the triggers refuse changes
 --
 -- Letters of tgflags: I U D events (all three); B or A time (AFTER); Q L J function pgq.sqltriga,
 -- logutriga (this) or jsontriga; S suppress the change itself, as does the argument skip.
+--
+-- fast takes triggers that pgq.create_fast_trigger generates for exactly this table: the same
+-- events, captured several times as fast. Partitioned tables and most flags need the classic ones.
 --
 -- Suppressing works in one BEFORE trigger, which must come last: the table's first such trigger
 -- gets the prefix zzz_; a second one leaves the suppressing to it.
@@ -24,8 +28,8 @@
 -- Returns: 200 'OK' and the name of the row trigger
 --   201 'Trigger not created'
 --   403 'AFTER trigger cannot work with SKIP trigger(s)'
---   405 'Multiple SKIP triggers'
--- Calls: londiste._queue_triggers
+--   405 'Multiple SKIP triggers', 'Generated triggers have no flags but L and J'
+-- Calls: londiste._queue_triggers, londiste._drop_queue_triggers, pgq.create_fast_trigger
 create or replace function londiste.create_trigger(
     in i_queue_name text,
     in i_table_name text,
@@ -50,7 +54,7 @@ declare
     v_dest      regclass;
     v_kind      "char";
     v_other     text[];
-    v_own       text;
+    v_fast      text;
     v_truncate  text;
     v_tg_args   text;
 begin
@@ -64,6 +68,8 @@ begin
                 null;
             when lower(v_arg) = 'skip' then
                 v_skip := true;
+            when v_arg in ('fast', 'fast=row', 'fast=statement') then
+                v_fast := case v_arg when 'fast=statement' then 'statement' else 'row' end;
             when v_arg like 'tgflags=%' then
                 v_flags := upper(substr(v_arg, 9));
                 v_events := array(
@@ -82,6 +88,14 @@ begin
         end case;
     end loop;
     v_before := v_before and not v_after;
+    if v_fast is not null and translate(v_flags, 'LJ', '') <> '' then
+        ret_code := 405;
+        ret_note := 'Generated triggers have no flags but L and J';
+        return;
+    end if;
+    if i_node_type = 'leaf' then
+        v_fast := null; -- nothing is captured there
+    end if;
     if v_events = '{}' then
         v_events := array['insert', 'update', 'delete'];
     end if;
@@ -106,15 +120,7 @@ begin
         return;
     end if;
 
-    for v_own in
-        select t.name
-          from londiste._queue_triggers(v_dest) t
-         where t.queue_name = i_queue_name
-           and not t.inherited
-           and t.name ~ '^(zzz_)?_londiste_'
-    loop
-        execute format('drop trigger %I on %s', v_own, v_dest);
-    end loop;
+    perform londiste._drop_queue_triggers(v_dest, i_queue_name, '^(zzz_)?_londiste_');
 
     -- Of a queue's long name PostgreSQL would cut off what tells the two triggers apart.
     trigger_name := '_londiste_' || case when octet_length(i_queue_name) > 40 then md5(i_queue_name)
@@ -137,12 +143,24 @@ begin
         v_args := v_args || 'deny'::text;
     end if;
 
-    select string_agg(quote_literal(a.arg), ', ' order by a.nr)
-      into v_tg_args
-      from unnest(i_queue_name || v_args) with ordinality a (arg, nr);
-    execute format('create trigger %I %s %s on %s for each row execute procedure %s(%s)',
-                   trigger_name, case when v_before then 'before' else 'after' end,
-                   array_to_string(v_events, ' or '), v_dest, v_function, v_tg_args);
+    ret_code := 200;
+    ret_note := 'OK';
+    if v_fast is not null then
+        perform pgq.create_fast_trigger(v_dest, i_queue_name, substr(v_function, 5), v_fast,
+                                        trigger_name, variadic v_args);
+        if i_dest_table = i_table_name then
+            return; -- it has made the one for TRUNCATE too
+        end if;
+        execute format('drop trigger %I on %s', trigger_name || '_truncate', v_dest);
+        v_truncate := trigger_name || '_truncate';
+    else
+        select string_agg(quote_literal(a.arg), ', ' order by a.nr)
+          into v_tg_args
+          from unnest(i_queue_name || v_args) with ordinality a (arg, nr);
+        execute format('create trigger %I %s %s on %s for each row execute procedure %s(%s)',
+                       trigger_name, case when v_before then 'before' else 'after' end,
+                       array_to_string(v_events, ' or '), v_dest, v_function, v_tg_args);
+    end if;
 
     -- Its event carries the real name; pgq's functions take no other for TRUNCATE.
     if i_dest_table <> i_table_name and i_node_type <> 'leaf' then
@@ -154,7 +172,5 @@ begin
     end if;
     execute format('create trigger %I after truncate on %s for each statement execute procedure %s',
                    v_truncate, v_dest, v_tg_args);
-    ret_code := 200;
-    ret_note := 'OK';
 end;
 $$;

@@ -24,6 +24,8 @@ as $$
         select t.nr, t.table_name, t.dropped_ddl, t.merge_state, n.node_type, a.trg_args,
                coalesce(t.dest_table, t.table_name) as dest,
                londiste.find_table_oid(coalesce(t.dest_table, t.table_name)) as oid,
+               not exists (select 1 from unnest(a.trg_args) f (arg) where f.arg like 'tgflags=%')
+               and a.trg_args is not null as all_events,
                case when a.trg_args is null
                     then coalesce(t.table_attrs, '') ~ '(^|&)handlers?=(vtable|fake_local|qsplitter)\M'
                     else 'virtual_table' = any (a.trg_args) end as virtual
@@ -38,11 +40,15 @@ as $$
       from subscribed s
       join pg_catalog.pg_class c on c.oid = s.oid
       cross join lateral (
-          -- A trigger of each kind; of several the one that works. 1 is a row trigger's bit.
+          -- A trigger of each kind; of several the one that works. Bits of tgtype: 32 truncate;
+          -- 4, 8, 16 insert, delete, update, which generated triggers may share among three.
           select max(x.rank) filter (where x.is_row) as row_rank,
                  max(x.rank) filter (where not x.is_row) as truncate_rank,
-                 bool_or(x.named) filter (where x.is_row) as named
-            from (select g.tgtype & 1 = 1 as is_row,
+                 bool_or(x.named) filter (where x.is_row) as named,
+                 coalesce(bit_or(x.events), 0) as events,
+                 coalesce(bit_or(x.events) filter (where x.rank = 2), 0) as working
+            from (select g.tgtype & 32 = 0 as is_row,
+                         (g.tgtype & 28)::int4 as events,
                          case when g.tgenabled in ('O', 'A') then 2 else 1 end as rank,
                          position(convert_to(format('ev_extra1=%L', s.table_name),
                                              getdatabaseencoding()) in g.tgargs) > 0
@@ -62,8 +68,8 @@ as $$
           union all
           select v.fault
             from (values
-                 ('row trigger missing', has.row_rank is null),
-                 ('row trigger disabled', has.row_rank = 1),
+                 ('row trigger missing', has.row_rank is null or s.all_events and has.events <> 28),
+                 ('row trigger disabled', has.working <> has.events),
                  ('row trigger writes another name', has.row_rank is not null and not has.named),
                  ('truncate trigger missing', has.truncate_rank is null),
                  ('truncate trigger disabled', has.truncate_rank = 1)) v (fault, present)

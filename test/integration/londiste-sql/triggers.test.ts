@@ -162,3 +162,70 @@ test('the trigger functions are recognised', async () => {
     ),
   ).toEqual([{ a: true, b: true, c: true, d: true, e: false }]);
 });
+
+describe('generated triggers', () => {
+  test.each(['fast', 'fast=statement'])(
+    '%s write the events of the classic ones, and go with the table',
+    async (word) => {
+      const name = word.replace('=', '_');
+      await node(database, word, 'root');
+      await table(name);
+      expect(await addTable(database, word, name, [word, 'backup'])).toEqual([
+        200,
+        `Table added: public.${name}`,
+      ]);
+      await database.query(`insert into ${name} values (1, 'x')`);
+      await database.query(`update ${name} set v = 'y'`);
+      await database.query(`delete from ${name}`);
+      await database.query(`truncate ${name}`);
+      expect(await events(database, word)).toEqual([
+        `londiste.add-table | public.${name}`,
+        `I:id | id=1&v=x | public.${name}`,
+        `U:id | id=1&v=y | public.${name}`,
+        `D:id | id=1&v=y | public.${name}`,
+        `R |  | public.${name}`,
+      ]);
+      const faults = () => database.query('select fault from londiste.find_trigger_faults($1)', [word]);
+      expect(await faults()).toEqual([]);
+      const [first] = await database.query<{ tgname: string }>(
+        `select tgname from pg_trigger where tgrelid = $1::regclass and tgtype & 4 > 0`,
+        [name],
+      );
+      await database.query(`drop trigger "${first?.tgname}" on ${name}`);
+      expect(await faults()).toEqual([{ fault: 'row trigger missing' }]);
+      await database.query('select londiste.restore_triggers($1, $2)', [word, name]);
+      expect(await faults()).toEqual([]);
+      await database.query('select londiste.local_remove_table($1, $2)', [word, name]);
+      expect(await triggers(database, name)).toEqual([]);
+      expect(
+        await database.query(`select proname from pg_proc where starts_with(proname, '_pgq_fast_')`),
+      ).toEqual([]);
+    },
+  );
+
+  test('carry another name too', async () => {
+    await node(database, 'fast_named', 'root');
+    await table('fast_renamed');
+    await addTable(database, 'fast_named', 'other.name', ['fast'], null, 'fast_renamed');
+    await database.query(`insert into fast_renamed values (1, 'x')`);
+    await database.query('truncate fast_renamed');
+    expect((await events(database, 'fast_named')).slice(1)).toEqual([
+      'I:id | id=1&v=x | other.name',
+      'R |  | other.name',
+    ]);
+  });
+
+  test('take no flags, and are not for a leaf', async () => {
+    await table('flagged');
+    expect(await addTable(database, 'r', 'flagged', ['fast', 'tgflags=BI'])).toEqual([
+      405,
+      'Trigger creation failed for table public.flagged: Generated triggers have no flags but L and J',
+    ]);
+    await database.query(`select londiste.global_add_table('l', 'flagged')`);
+    await addTable(database, 'l', 'flagged', ['fast', 'no_merge']);
+    expect(await triggers(database, 'flagged')).toEqual([
+      `_londiste_l AFTER INSERT OR DELETE OR UPDATE pgq.logutriga('l', 'deny')`,
+      `_londiste_l_truncate AFTER TRUNCATE pgq.sqltriga('l', 'deny')`,
+    ]);
+  });
+});
