@@ -2,7 +2,9 @@ import type pg from 'pg';
 import { errorMessage } from '../platform/errors.ts';
 import { type Finding, fault } from './checks/finding.ts';
 import { checkInstallation } from './checks/installation.ts';
+import { checkNodes } from './checks/nodes.ts';
 import { checkQueues } from './checks/queues.ts';
+import { checkRights } from './checks/rights.ts';
 import { checkServer } from './checks/server.ts';
 import { checkGeneratedTriggers, checkTriggers } from './checks/triggers.ts';
 import { inspect } from './inspect.ts';
@@ -15,9 +17,11 @@ export async function examine(client: pg.Client, version: string): Promise<Findi
   const findings = await checkInstallation(client, state, version);
   findings.push(...(await guarded('server', () => checkServer(client))));
   if (state.schemas.includes('pgq')) {
+    findings.push(...(await guarded('rights', () => checkRights(client))));
     findings.push(...(await guarded('queues', () => checkQueues(client))));
     findings.push(...(await guarded('triggers', () => checkTriggers(client))));
     findings.push(...(await guarded('triggers', () => checkGeneratedTriggers(client))));
+    findings.push(...(await guarded('nodes', () => checkNodes(client))));
   }
   return findings;
 }

@@ -270,4 +270,45 @@ describe('doctor', () => {
     const repaired = (await doctor(database)).json<Findings>();
     expect(repaired.find((finding) => finding.check === 'drift')?.level).toBe('ok');
   });
+
+  it('names the work that the connected role may not do, and the role that would let it', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    await install(database);
+    await asSuperuser(
+      database.superuserUrl,
+      `do $$ begin create role just_a_reader login in role pgq_reader; exception when duplicate_object then null; end $$`,
+    );
+    const url = new URL(database.url);
+    url.username = 'just_a_reader';
+    const result = await skytools(['doctor', '--json', '--url', url.href]);
+    const rights = result.json<Findings>().filter(({ check }) => check === 'rights');
+    expect(rights.map(({ message }) => message)).toEqual([
+      'just_a_reader may not insert events',
+      'just_a_reader may not tick',
+      'just_a_reader may not rotate queues and move retries',
+    ]);
+    expect(rights[1]?.hint).toContain('grant pgq_admin to "just_a_reader"');
+  });
+
+  it('names a replicated table without its triggers, and a paused node', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    await install(database);
+    await database.query(`
+      select pgq_node.register_location('cascade', 'n', 'dbname=n', false);
+      select pgq_node.create_node('cascade', 'root', 'n', 'worker', null, null, null);
+      create table replicated (id int primary key)`);
+    await database.query(`select londiste.local_add_table('cascade', 'public.replicated')`);
+    await database.query(`select pgq_node.set_consumer_paused('cascade', 'worker', true)`);
+    await database.query(`
+      do $$ declare t record; begin
+        for t in select tgname from pg_trigger where tgrelid = 'replicated'::regclass and not tgisinternal loop
+          execute format('drop trigger %I on replicated', t.tgname);
+        end loop;
+      end $$`);
+    const found = new Map(
+      (await doctor(database)).json<Findings>().map((finding) => [finding.check, finding]),
+    );
+    expect(found.get('node-paused')?.message).toContain('worker "worker" of node "n" is paused');
+    expect(found.get('replicated-table')?.message).toContain('table public.replicated');
+  });
 });
