@@ -53,11 +53,18 @@ async function clusterOf(server: EmbeddedPostgres, cleanUp: () => void = () => {
 
 /** Starts a cluster. `archiveCommand` switches archiving on. */
 export async function startCluster(
-  options: { archiveCommand?: string; settings?: Record<string, string | number>; initdb?: string[] } = {},
+  options: {
+    archiveCommand?: string;
+    settings?: Record<string, string | number>;
+    initdb?: string[];
+    /** An existing one. */
+    dataDirectory?: string;
+  } = {},
 ): Promise<Cluster> {
   const server = await startPostgres({
     binaries: embeddedBinaries(TEST_MAJOR),
     ...(options.initdb ? { initdb: options.initdb } : {}),
+    ...(options.dataDirectory ? { dataDirectory: options.dataDirectory } : {}),
     settings: {
       wal_level: 'replica',
       full_page_writes: true,
@@ -129,4 +136,15 @@ export async function checksum(cluster: Cluster, table: string): Promise<string>
     `select count(*) || ' ' || coalesce(sum(hashtextextended(t::text, 0)), 0) as sum from ${table} t`,
   );
   return row!.sum;
+}
+
+/** Waits until everything written so far is archived by archive_command. */
+export async function archived(cluster: Cluster): Promise<void> {
+  const [row] = await cluster.query<{ name: string }>('select pg_walfile_name(pg_switch_wal()) as name');
+  await until('the archiver', async () => {
+    const [stat] = await cluster.query<{ last: string | null }>(
+      'select last_archived_wal as last from pg_stat_archiver',
+    );
+    return (stat?.last ?? '') >= row!.name;
+  });
 }

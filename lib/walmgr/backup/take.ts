@@ -8,6 +8,7 @@ import { DEFAULT_LEVEL, sha256 } from '../archive/codec.ts';
 import { backupName } from '../archive/location.ts';
 import { CopyCommand } from '../replication/copy-command.ts';
 import type { ReplicationSource } from '../replication/source.ts';
+import { type Lsn, parseLsn } from '../wal/lsn.ts';
 import { segmentName, segmentOf } from '../wal/name.ts';
 import { compareWithManifest, parseManifest } from './manifest.ts';
 import { type BackupRecord, MANIFEST_FILE, missingWal, writeRecord } from './record.ts';
@@ -57,38 +58,36 @@ export async function takeBackup(
   options: BackupOptions = {},
 ): Promise<BackupResult> {
   const deadline = options.deadline ?? Deadline.never();
-  const before = await source.identify();
   const startedAt = await source.clock();
-  const segmentSize = archive.identity.segmentSize;
-  const name = backupName(
-    startedAt,
-    segmentName(before.timeline, segmentOf(before.position, segmentSize), segmentSize),
-  );
-  const directory = archive.keys.backup(name);
-  const sink = new BackupSink({
-    store: archive.store,
-    directory,
-    level: options.level ?? DEFAULT_LEVEL,
-    threads: Math.min(4, availableParallelism()),
-    ...(options.volumeBytes === undefined ? {} : { volumeBytes: options.volumeBytes }),
+  let name = '';
+  const stream = new BackupStream(deadline, options.onProgress, (start, timeline) => {
+    const size = archive.identity.segmentSize;
+    name = backupName(startedAt, segmentName(timeline, segmentOf(start, size), size));
+    return new BackupSink({
+      store: archive.store,
+      directory: archive.keys.backup(name),
+      level: options.level ?? DEFAULT_LEVEL,
+      threads: Math.min(4, availableParallelism()),
+      ...(options.volumeBytes === undefined ? {} : { volumeBytes: options.volumeBytes }),
+    });
   });
-
-  const stream = new BackupStream(sink, deadline, options.onProgress);
   let problem: string | undefined;
   try {
     try {
-      await stream.run(source, `skytools ${name}`, options.fast === true);
+      await stream.run(source, `skytools ${startedAt.toISOString()}`, options.fast === true);
     } catch (error) {
       const known = toSkytoolsError(error);
       // Pages with wrong checksums: everything was sent, and the set is kept as evidence, marked as not usable.
       if (!hasSqlState(known, 'XX001') || !stream.complete) throw known;
       problem = errorMessage(known);
     }
-    await sink.finish();
+    await stream.sink.finish();
   } catch (error) {
-    await sink.abort();
+    await stream.abort();
     throw error;
   }
+  const { sink } = stream;
+  const directory = archive.keys.backup(name);
 
   const manifestBytes = stream.manifest;
   const manifest = parseManifest(manifestBytes);
@@ -159,7 +158,8 @@ class BackupStream {
   stopLsn = '';
   timeline = 0;
   readonly tablespaces: { oid: string; location: string }[] = [];
-  readonly #sink: BackupSink;
+  readonly #makeSink: (start: Lsn, timeline: number) => BackupSink;
+  #sink: BackupSink | undefined;
   readonly #deadline: Deadline;
   readonly #onProgress: ((done: number, total: number) => void) | undefined;
   #rows = 0;
@@ -171,10 +171,24 @@ class BackupStream {
   #copying = false;
   #copied = false;
 
-  constructor(sink: BackupSink, deadline: Deadline, onProgress?: (done: number, total: number) => void) {
-    this.#sink = sink;
+  constructor(
+    deadline: Deadline,
+    onProgress: ((done: number, total: number) => void) | undefined,
+    makeSink: (start: Lsn, timeline: number) => BackupSink,
+  ) {
+    this.#makeSink = makeSink;
     this.#deadline = deadline;
     this.#onProgress = onProgress;
+  }
+
+  /** Where the archives go, from the moment the server has told where the backup begins. */
+  get sink(): BackupSink {
+    this.#sink ??= this.#makeSink(parseLsn(this.startLsn), this.timeline);
+    return this.#sink;
+  }
+
+  async abort(): Promise<void> {
+    await this.#sink?.abort();
   }
 
   get complete(): boolean {
@@ -254,7 +268,7 @@ class BackupStream {
     switch (payload[0]) {
       case 0x6e: {
         const name = body.toString('utf8', 0, body.indexOf(0));
-        this.#sink.begin(name.replace(/\.tar$/, ''));
+        this.sink.begin(name.replace(/\.tar$/, ''));
         return undefined;
       }
       case 0x6d:
@@ -264,7 +278,7 @@ class BackupStream {
         if (this.#inManifest) return this.#manifestData(body);
         this.#doneBytes += body.length;
         this.#onProgress?.(this.#doneBytes, Math.max(this.#totalBytes, this.#doneBytes));
-        return this.#sink.write(body);
+        return this.sink.write(body);
       default:
         return undefined;
     }

@@ -5,7 +5,7 @@ import { readStart, type StoredFile, WalArchive } from '../archive/archive.ts';
 import type { ArchiveIdentity } from '../archive/identity.ts';
 import { ArchiveKeys, type ArchiveLocation, clientOptions } from '../archive/location.ts';
 import { ObjectStore } from '../s3/store.ts';
-import { isWalName, parseWalName } from '../wal/name.ts';
+import { historyName, isWalName, parseWalName } from '../wal/name.ts';
 import { LONG_HEADER_BYTES, readSegmentHeader } from '../wal/page.ts';
 import { markOf, PushSpool, readyFiles } from './spool.ts';
 
@@ -51,10 +51,11 @@ const AHEAD_MS = 20_000;
 export async function pushWal(file: string, options: PushOptions): Promise<PushResult> {
   const walDirectory = path.dirname(file);
   const name = path.basename(file);
-  parseWalName(name);
+  const { timeline } = parseWalName(name);
   const spool = new PushSpool(walDirectory, options.address);
   await spool.prepare();
   const archive = await openForPush(file, spool, options);
+  await storeHistory(archive, spool, walDirectory, timeline);
   const startedAt = performance.now();
   const ready = await readyFiles(walDirectory);
   const parallel = Math.max(
@@ -99,6 +100,24 @@ async function sendNoted(archive: WalArchive, spool: PushSpool, file: string): P
   if ((await markOf(file)) !== mark) return false;
   await spool.noteSent(name, mark);
   return true;
+}
+
+/**
+ * Makes sure that the history of a timeline is in the archive before anything of it. PostgreSQL asks for that, but not if
+ * archiving was off when the timeline began, as it is in a restored copy; and without it nobody can follow the timeline.
+ */
+async function storeHistory(
+  archive: WalArchive,
+  spool: PushSpool,
+  walDirectory: string,
+  timeline: number,
+): Promise<void> {
+  const name = historyName(timeline);
+  const file = path.join(walDirectory, name);
+  const mark = timeline > 1 ? await markOf(file).catch(() => undefined) : undefined;
+  if (mark === undefined || (await spool.knowsHistory(mark))) return;
+  await archive.storeFile(name, file, spool.directory);
+  await spool.keepHistory(mark);
 }
 
 async function openForPush(file: string, spool: PushSpool, options: PushOptions): Promise<WalArchive> {

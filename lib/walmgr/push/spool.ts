@@ -40,6 +40,16 @@ export class PushSpool {
     await this.#write(path.join(this.directory, 'archive'), `${this.#address}\n${formatIdentity(identity)}`);
   }
 
+  /** True if the newest history file, as it is, was stored by an earlier call. */
+  async knowsHistory(mark: string): Promise<boolean> {
+    const text = await readFile(path.join(this.directory, 'history'), 'utf8').catch(() => '');
+    return text === `${mark}\n${this.#address}\n`;
+  }
+
+  async keepHistory(mark: string): Promise<void> {
+    await this.#write(path.join(this.directory, 'history'), `${mark}\n${this.#address}\n`);
+  }
+
   /** Notes that a file, as it was when `mark` was taken, is durable in the archive. */
   async noteSent(name: string, mark: string): Promise<void> {
     await this.#write(path.join(this.#sent, name), `${mark}\n${this.#address}\n`);

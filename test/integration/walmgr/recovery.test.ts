@@ -2,23 +2,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
 import { takeBackup } from '../../../lib/walmgr/backup/take.ts';
 import { startArchive, type TestArchive } from '../../support/archive.ts';
-import { type Cluster, checksum, recover, startCluster, stopAll, until } from '../../support/cluster.ts';
+import { archived, type Cluster, checksum, recover, startCluster, stopAll } from '../../support/cluster.ts';
 
 let s3: TestArchive;
 let primary: Cluster;
 const seen: Record<string, string> = {};
 let moment = { time: '', lsn: '', xid: '' };
-
-/** Waits until everything written so far is archived. */
-async function archived(cluster: Cluster): Promise<void> {
-  const [row] = await cluster.query<{ name: string }>('select pg_walfile_name(pg_switch_wal()) as name');
-  await until('the archiver', async () => {
-    const [stat] = await cluster.query<{ last: string | null }>(
-      'select last_archived_wal as last from pg_stat_archiver',
-    );
-    return (stat?.last ?? '') >= row!.name;
-  });
-}
 
 beforeAll(async () => {
   s3 = await startArchive();

@@ -1,0 +1,220 @@
+import { chmodSync, mkdtempSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { Deadline } from '../../../lib/platform/deadline.ts';
+import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
+import { listBackups } from '../../../lib/walmgr/backup/record.ts';
+import { type BackupOptions, type BackupResult, takeBackup } from '../../../lib/walmgr/backup/take.ts';
+import { restore } from '../../../lib/walmgr/restore/restore.ts';
+import { chooseBackup } from '../../../lib/walmgr/restore/target.ts';
+import { expire, planExpiry } from '../../../lib/walmgr/retention.ts';
+import { checkArchive } from '../../../lib/walmgr/verify.ts';
+import { parseWalName } from '../../../lib/walmgr/wal/name.ts';
+import { startArchive, type TestArchive } from '../../support/archive.ts';
+import {
+  archived,
+  type Cluster,
+  checksum,
+  giveToPostgres,
+  recover,
+  startCluster,
+  stopAll,
+  until,
+} from '../../support/cluster.ts';
+
+/** Run with SKYTOOLS_TEST_LONG=1, as CI does. */
+const longTest = test.skipIf(!process.env.SKYTOOLS_TEST_LONG);
+
+let s3: TestArchive;
+
+beforeAll(async () => {
+  s3 = await startArchive();
+}, 120_000);
+afterEach(async () => {
+  s3.emulator.faults.clear();
+  await stopAll();
+}, 60_000);
+afterAll(() => s3.close());
+
+const pushTo = (prefix: string) => `${s3.command} wal push --archive ${s3.url(prefix)} %p`;
+
+async function backup(
+  cluster: Cluster,
+  prefix: string,
+  options: BackupOptions = {},
+): Promise<{ archive: WalArchive; result: BackupResult }> {
+  const source = await cluster.source();
+  try {
+    const archive = await WalArchive.claim(s3.location(prefix), await source.identity(), {
+      store: s3.store({ retryForMs: 3000 }),
+    });
+    return {
+      archive,
+      result: await takeBackup(archive, source, { fast: true, waitForWalMs: 30_000, ...options }),
+    };
+  } finally {
+    await source.close();
+  }
+}
+
+test('tablespaces come back in another place, with small segments and many volumes', async () => {
+  const cluster = await startCluster({ archiveCommand: pushTo('space'), initdb: ['--wal-segsize=1'] });
+  const place = mkdtempSync('/tmp/skytools-space-');
+  giveToPostgres(place);
+  await cluster.query(`create tablespace elsewhere location '${place}'`);
+  await cluster.query(
+    'create table t tablespace elsewhere as select g, md5(g::text) from generate_series(1, 50000) g',
+  );
+  const before = await checksum(cluster, 't');
+  const { result } = await backup(cluster, 'space', { volumeBytes: 2 << 20 });
+  expect(result.missing).toEqual([]);
+  expect(result.did.tablespaces).toEqual([{ oid: expect.any(String), location: place }]);
+  await cluster.stop();
+
+  const moved = mkdtempSync('/tmp/skytools-moved-');
+  chmodSync(moved, 0o755);
+  await expect(recover(s3, 'space', { tablespaceMap: { '/nowhere': moved } })).rejects.toMatchObject({
+    code: 'WAL_TABLESPACE_UNKNOWN',
+  });
+  const copy = await recover(s3, 'space', { tablespaceMap: { [place]: moved }, target: { immediate: true } });
+  expect(await checksum(copy, 't')).toBe(before);
+  expect(
+    await copy.query(
+      "select pg_tablespace_location(oid) as at from pg_tablespace where spcname = 'elsewhere'",
+    ),
+  ).toEqual([{ at: moved }]);
+}, 60_000);
+
+test('a backup whose wal never arrived is listed as waiting, and recovery does not begin with it', async () => {
+  const cluster = await startCluster();
+  const { archive, result } = await backup(cluster, 'waiting', { waitForWalMs: 0 });
+  expect(result.missing.length).toBeGreaterThan(0);
+  expect((await checkArchive(archive)).backups[0]?.state).toBe('waiting');
+  await expect(chooseBackup(archive, {})).rejects.toMatchObject({ code: 'WAL_NO_BACKUP_FOR_TARGET' });
+}, 60_000);
+
+longTest(
+  'a page with a wrong checksum marks the set as bad',
+  async () => {
+    const cluster = await startCluster({ archiveCommand: pushTo('pages'), initdb: ['--data-checksums'] });
+    await cluster.query('create table t as select g, md5(g::text) from generate_series(1, 10000) g');
+    await cluster.query('checkpoint');
+    const [row] = await cluster.query<{ path: string }>("select pg_relation_filepath('t') as path");
+    const file = await open(`${cluster.server.dataDirectory}/${row!.path}`, 'r+');
+    await file.write(Buffer.from('rotten'), 0, 6, 8192 + 4000);
+    await file.close();
+    const { archive, result } = await backup(cluster, 'pages');
+    expect(result.did.problem).toContain('checksum');
+    await expect(chooseBackup(archive, {})).rejects.toMatchObject({ code: 'WAL_NO_BACKUP_FOR_TARGET' });
+  },
+  60_000,
+);
+
+test('a backup that fails on the way is no backup, and leaves no half upload', async () => {
+  const cluster = await startCluster({ archiveCommand: pushTo('broken') });
+  s3.emulator.faults.add({
+    operation: 'PutObject',
+    resource: /broken\/\d+\/backup\//,
+    fault: { kind: 'status', status: 500, code: 'InternalError' },
+  });
+  await expect(backup(cluster, 'broken')).rejects.toMatchObject({ code: 'S3_REQUEST_FAILED' });
+  s3.emulator.faults.clear();
+  const { archive } = await backup(cluster, 'broken');
+  expect(await listBackups(archive)).toHaveLength(1);
+}, 60_000);
+
+longTest(
+  'a cluster too large for the time left is refused before the first byte',
+  async () => {
+    const cluster = await startCluster();
+    await expect(backup(cluster, 'large', { deadline: Deadline.after(20_200) })).rejects.toMatchObject({
+      code: 'WAL_BACKUP_TOO_LARGE',
+    });
+  },
+  60_000,
+);
+
+longTest(
+  'a damaged volume is found while it is restored, and nothing is overwritten',
+  async () => {
+    const cluster = await startCluster({ archiveCommand: pushTo('damaged') });
+    const { archive } = await backup(cluster, 'damaged');
+    const home = mkdtempSync('/tmp/skytools-damaged-');
+    const options = { to: `${home}/data`, fetchCommand: 'x', sync: false };
+    s3.emulator.faults.add({ operation: 'GetObject', resource: /tar\.zst$/, fault: { kind: 'corrupt' } });
+    await expect(restore(archive, options)).rejects.toMatchObject({ code: 'WAL_OBJECT_DAMAGED' });
+    s3.emulator.faults.clear();
+    await restore(archive, options);
+    await expect(restore(archive, options)).rejects.toMatchObject({ code: 'WAL_RESTORE_NOT_EMPTY' });
+  },
+  60_000,
+);
+
+test('expiry keeps what the kept backups need, and they can still be recovered from', async () => {
+  const cluster = await startCluster({ archiveCommand: pushTo('expiry'), initdb: ['--wal-segsize=1'] });
+  await cluster.query('create table t (x text)');
+  const fill = () => cluster.query('insert into t select md5(g::text) from generate_series(1, 20000) g');
+  for (let round = 0; round < 3; round++) {
+    await fill();
+    // Names have seconds.
+    await cluster.query('select pg_sleep(1)');
+    await backup(cluster, 'expiry');
+  }
+  await fill();
+  const [row] = await cluster.query<{ name: string }>('select pg_walfile_name(pg_switch_wal()) as name');
+  await until('the archiver', async () => {
+    const [stat] = await cluster.query<{ last: string }>(
+      'select last_archived_wal as last from pg_stat_archiver',
+    );
+    return stat!.last >= row!.name;
+  });
+  const before = await checksum(cluster, 't');
+  await cluster.stop();
+
+  const archive = await WalArchive.open(s3.location('expiry'), s3.store());
+  const plan = await planExpiry(archive, { keep: 1, keepDays: 0 }, new Date());
+  expect(plan.backups).toHaveLength(2);
+  expect(plan.kept).toHaveLength(1);
+  const first = plan.kept[0]!.slice(-24);
+  expect(plan.files.every((name) => parseWalName(name).kind === 'backup' || name < first)).toBe(true);
+  expect((await expire(archive, plan)).complete).toBe(true);
+  expect(await listBackups(archive)).toHaveLength(1);
+  expect((await planExpiry(archive, { keep: 1, keepDays: 0 }, new Date())).files).toEqual([]);
+  const copy = await recover(s3, 'expiry');
+  expect(await checksum(copy, 't')).toBe(before);
+}, 90_000);
+
+longTest(
+  'a promoted server archives its history, the abandoned segment and its first own one',
+  async () => {
+    const cluster = await startCluster({ archiveCommand: pushTo('promoted') });
+    await cluster.query('create table t (x text)');
+    const { archive } = await backup(cluster, 'promoted');
+    await cluster.query("insert into t values ('a')");
+    await cluster.query('select pg_switch_wal()');
+    await cluster.query("insert into t values ('lost: never archived')");
+    await until('the archiver', async () => (await checkArchive(archive)).segments >= 3);
+    await cluster.stop('immediate');
+
+    const copy = await recover(s3, 'promoted');
+    await copy.query('alter system reset archive_mode');
+    await copy.query('select pg_reload_conf()');
+    await copy.server.halt('fast');
+    const again = await recoverInPlace(copy, pushTo('promoted'));
+    await again.query("insert into t values ('b')");
+    await archived(again);
+    const report = await checkArchive(archive);
+    expect(report.gaps).toEqual([]);
+    expect(report.timelines).toEqual([1, 2]);
+    await again.stop('immediate');
+
+    const latest = await recover(s3, 'promoted');
+    expect(await latest.query('select x from t order by 1')).toEqual([{ x: 'a' }, { x: 'b' }]);
+  },
+  90_000,
+);
+
+/** Starts a stopped server again, archiving. */
+async function recoverInPlace(cluster: Cluster, archiveCommand: string): Promise<Cluster> {
+  return startCluster({ archiveCommand, dataDirectory: cluster.server.dataDirectory });
+}
