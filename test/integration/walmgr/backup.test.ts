@@ -185,7 +185,7 @@ test('expiry keeps what the kept backups need, and they can still be recovered f
 }, 90_000);
 
 longTest(
-  'a promoted server archives its history, the abandoned segment and its first own one',
+  'a copy that becomes the cluster, archiving only later, can be recovered along its timeline',
   async () => {
     const cluster = await startCluster({ archiveCommand: pushTo('promoted') });
     await cluster.query('create table t (x text)');
