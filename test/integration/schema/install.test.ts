@@ -1,9 +1,13 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { installSql } from '../../../lib/schema/compose.ts';
 import { skytools } from '../../support/cli.ts';
 import { asSuperuser, type TestDatabase, testDatabase } from '../../support/postgres.ts';
+
+const MAIN = path.resolve(import.meta.dirname, '../../../lib/cli/main.ts');
 
 const install = (database: TestDatabase, ...flags: string[]) =>
   skytools(['install', '--url', database.url, ...flags]);
@@ -122,6 +126,30 @@ describe('install', () => {
     await open.query('commit');
     expect((await installing).json()).toMatchObject({ changed: true });
     expect(await database.query('select count(*)::int as n from pgq.event_template')).toEqual([{ n: 21 }]);
+  });
+
+  it('killed in the middle leaves nothing behind, and is done by the next run', async () => {
+    const database = await testDatabase({ from: 'empty' });
+    const other = await database.connect();
+    await other.query('begin; create schema walmgr');
+    const child = spawn(process.execPath, [MAIN, 'install', '--url', database.url], { stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    for (;;) {
+      const waiting = await other.query(
+        `select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()`,
+      );
+      if (waiting.rows.length > 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    child.kill('SIGKILL');
+    await ended;
+    await other.query('rollback');
+    await expect
+      .poll(() => database.query(`select nspname from pg_namespace where nspname in ('pgq', 'skytools')`), {
+        timeout: 10_000,
+      })
+      .toEqual([]);
+    expect((await install(database, '--json')).json()).toMatchObject({ changed: true, kind: 'fresh' });
   });
 
   it('upgrades PgQ 2.1 with its queue, consumer, open batch, retries and trigger, and delivers every event', async () => {
