@@ -9,6 +9,8 @@ export {
 } from './codecs/sql-fragment.ts';
 export { decodeUrlencoded, encodeUrlencoded, type TextRow } from './codecs/urlencoded.ts';
 export { type ConsumedBatch, type ConsumeResult, type ConsumerSpec, consumeBatch } from './consumer.ts';
+export { type ApplyRowsOptions, applyRows } from './consumers/apply-rows.ts';
+export { type QueueMoverOptions, queueMover } from './consumers/queue-mover.ts';
 export { type CoopConsumerSpec, consumeCoopBatch, subconsumerPool } from './coop-consumer.ts';
 export { queueDueWork } from './due-work.ts';
 export { HandlerError } from './errors.ts';

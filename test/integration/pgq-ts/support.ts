@@ -8,9 +8,7 @@ export const minute = () => Deadline.after(60_000);
 
 /** A connection of ours (int8 as bigint), closed with the test. */
 export async function ourClient(url: string) {
-  const client = await connect(
-    url.includes('sslmode=') ? url : `${url}${url.includes('?') ? '&' : '?'}sslmode=disable`,
-  );
+  const client = await connect(url);
   onTestFinished(() => disconnect(client));
   return client;
 }
