@@ -51,7 +51,9 @@ class Capture {
     await admin.end();
     const client = new pg.Client({ connectionString: url(`capture_${kind}`) });
     await client.connect();
-    await client.query(kind === 'c' ? 'create extension pgq' : ['skytools', 'pgq'].map(composeSchema).join('\n'));
+    await client.query(
+      kind === 'c' ? 'create extension pgq' : ['skytools', 'pgq'].map(composeSchema).join('\n'),
+    );
     await client.query(`select pgq.create_queue('q')`);
     await client.query(`${TABLE}; ${TRIGGERS[kind]}`);
     return new Capture(kind, client);
@@ -59,7 +61,9 @@ class Capture {
 
   /** Empty tables and no write-back of an earlier round in the way. */
   async reset(): Promise<void> {
-    await this.client.query('alter table t disable trigger user; truncate t, pgq.event_1_0; alter table t enable trigger user');
+    await this.client.query(
+      'alter table t disable trigger user; truncate t, pgq.event_1_0; alter table t enable trigger user',
+    );
     await this.client.query('checkpoint');
   }
 
@@ -106,7 +110,10 @@ try {
     captures.push(await Capture.create((database) => server.url(database), kind));
   }
   const times = Object.fromEntries(
-    captures.map(({ kind }) => [kind, { insert: [] as number[], update: [] as number[], single: [] as number[] }]),
+    captures.map(({ kind }) => [
+      kind,
+      { insert: [] as number[], update: [] as number[], single: [] as number[] },
+    ]),
   ) as Record<Kind, { insert: number[]; update: number[]; single: number[] }>;
   // the first round warms up
   for (let round = -1; round < rounds; round++) {
@@ -125,21 +132,29 @@ try {
   for (const what of ['insert', 'update'] as const) {
     const floor = median(times.none[what]);
     const c = median(times.c[what]) - floor;
-    console.log(`${what} of ${rows} rows: without trigger ${floor.toFixed(0)} ms, C logutriga adds ${c.toFixed(0)} ms`);
+    console.log(
+      `${what} of ${rows} rows: without trigger ${floor.toFixed(0)} ms, C logutriga adds ${c.toFixed(0)} ms`,
+    );
     for (const kind of ['row', 'statement'] as const) {
       const added = median(times[kind][what]) - floor;
       const ratio = added / c;
       failed ||= ratio > GOALS[kind];
-      console.log(`  ${kind} level adds ${added.toFixed(0)} ms: ${ratio.toFixed(2)} (goal ${GOALS[kind]} or less)`);
+      console.log(
+        `  ${kind} level adds ${added.toFixed(0)} ms: ${ratio.toFixed(2)} (goal ${GOALS[kind]} or less)`,
+      );
     }
   }
   const perSecond = (kind: Kind) => (SINGLE_STATEMENTS / median(times[kind].single)) * 1000;
   const c = perSecond('c');
-  console.log(`statements of one row: without trigger ${perSecond('none').toFixed(0)}/s, C logutriga ${c.toFixed(0)}/s`);
+  console.log(
+    `statements of one row: without trigger ${perSecond('none').toFixed(0)}/s, C logutriga ${c.toFixed(0)}/s`,
+  );
   for (const kind of ['row', 'statement'] as const) {
     const ratio = perSecond(kind) / c;
     if (kind === 'row') failed ||= ratio < GOALS.single;
-    console.log(`  ${kind} level ${perSecond(kind).toFixed(0)}/s: ${ratio.toFixed(2)} (goal ${GOALS.single} or more)`);
+    console.log(
+      `  ${kind} level ${perSecond(kind).toFixed(0)}/s: ${ratio.toFixed(2)} (goal ${GOALS.single} or more)`,
+    );
   }
   for (const { client } of captures) await client.end();
 } finally {

@@ -18,3 +18,20 @@ begin
   return pg_catalog.md5(shape::text);
 end;
 $$;
+
+-- pgq._fast_events(i_events regclass)
+--
+-- Purpose:    whether the queue's tables are still there, evaluated at planning in the same way: a statement that names
+--             a dropped table cannot be planned.
+-- Parameters: i_events - the parent of the queue's event tables
+-- Returns:    its name, an empty string once it is dropped
+-- Calls:      -
+-- Tables:     reads pg_class, pg_namespace
+create or replace function pgq._fast_events(i_events regclass)
+returns text language plpgsql immutable as $$
+begin
+  return coalesce((
+    select pg_catalog.format('%I.%I', n.nspname, c.relname)
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = i_events), '');
+end;
+$$;

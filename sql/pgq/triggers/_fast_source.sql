@@ -6,7 +6,7 @@
 --             i_args  - arguments of the trigger, the queue's name first
 -- Returns:    PL/pgSQL
 -- Calls:      pgq._trigger_args, pgq._table_shape, pgq._listed_columns, pgq._trigger_expr, pgq._fast_data,
---             pgq._fast_same, pgq._fast_comparable, pgq._fast_shape
+--             pgq._fast_same, pgq._fast_comparable, pgq._fast_shape, pgq._fast_events
 -- Tables:     reads queue
 create or replace function pgq._fast_source(i_table regclass, i_format text, i_level text, i_args text[])
 returns text language plpgsql volatile as $$
@@ -33,7 +33,9 @@ declare
   usable text;
   branches text := '';
   fields text[];
-  names text[] := '{ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}';
+  names constant text[] := '{ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}';
+  varying text[] := '{ev_type,ev_data}';  -- fields that are not the same in every event
+  constants text[];
   op text;
   logged text;
   from_rows text;
@@ -42,6 +44,7 @@ declare
   table_name text;
   queue record;
   inserts text;
+  from_queue text;
 begin
   select ns.nspname, c.relname into schema_name, table_name
     from pg_catalog.pg_class c join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace where c.oid = i_table;
@@ -68,11 +71,13 @@ begin
   usable := pg_catalog.format($source$TG_RELID operator(pg_catalog.=) %s::pg_catalog.oid
     -- evaluated when the expression is planned, and again only after an ALTER TABLE: see pgq._fast_shape
     and pg_catalog.texteq(pgq._fast_shape(%L::pg_catalog.regclass), %L)
+    and pg_catalog.texteq(pgq._fast_events(%L::pg_catalog.regclass), %L)
     and pg_catalog.nameeq(TG_TABLE_SCHEMA, %L) and pg_catalog.nameeq(TG_TABLE_NAME, %L)
     and pg_catalog.texteq(pg_catalog.current_setting('session_replication_role'), 'origin')
     and pg_catalog.texteq(pg_catalog.current_setting('transaction_isolation'), 'read committed')
     and pg_catalog.texteq(coalesce(pg_catalog.current_setting('skytools.replication_role', true), ''), '')$source$,
-    i_table::oid, i_table::oid, pgq._fast_shape(i_table), schema_name, table_name);
+    i_table::oid, i_table::oid, pgq._fast_shape(i_table),
+    pgq.quote_fqname(queue.queue_data_pfx)::regclass::oid, pgq.quote_fqname(queue.queue_data_pfx), schema_name, table_name);
   -- BEFORE an update PL/pgSQL shows no value in a generated column
   if args.deny or args.skip and shape.stored is not null then
     usable := 'false';
@@ -81,6 +86,15 @@ begin
   end if;
   classic := pg_catalog.format('pgq._fast_classic(%L, %L, TG_WHEN, TG_OP, TG_RELID, TG_TABLE_SCHEMA::pg_catalog.text,'
     ' TG_TABLE_NAME::pg_catalog.text, TG_NAME::pg_catalog.text, ', i_format, i_args);
+
+  if args.backup then
+    varying := varying || 'ev_extra2'::text;
+  end if;
+  for i in 3 .. 6 loop
+    if args.exprs[i] is not null then
+      varying := varying || names[i];
+    end if;
+  end loop;
 
   foreach op in array array['INSERT', 'UPDATE', 'DELETE'] loop
     logged := case op when 'DELETE' then old_row else new_row end;
@@ -125,7 +139,11 @@ begin
         branches := branches || pg_catalog.format(E'    if not (%s) then\n      return null;\n    end if;\n', where_rows);
       end if;
       for i in 1 .. 6 loop
-        branches := branches || pg_catalog.format(E'    _%s := %s;\n', names[i], fields[i]);
+        if names[i] = any (varying) then
+          branches := branches || pg_catalog.format(E'    _%s := %s;\n', names[i], fields[i]);
+        else
+          constants[i] := fields[i];
+        end if;
       end loop;
     else
       from_rows := case
@@ -152,31 +170,52 @@ begin
   end loop;
   branches := branches || E'  end if;\n';
 
-  -- the xid comes before the snapshot that reads the queue row: see pgq.insert_event_raw
-  condition := pg_catalog.format(
-    E'  _txid := pg_catalog.txid_current();\n'
-    '  select q.queue_cur_table into _table from pgq.queue q\n'
-    '   where q.queue_id operator(pg_catalog.=) %s and pg_catalog.texteq(q.queue_name, %L)\n'
-    '     and pg_catalog.texteq(q.queue_data_pfx, %L) and pg_catalog.texteq(q.queue_event_seq, %L)\n'
-    '     and not q.queue_disable_insert and q.queue_per_tx_limit is null;\n',
+  -- The xid comes before the snapshot that reads the queue row: see pgq.insert_event_raw. What is out of the ordinary
+  -- goes through pgq.insert_event.
+  from_queue := pg_catalog.format(
+    E'      from pgq.queue q\n'
+    '     where q.queue_id operator(pg_catalog.=) %s and pg_catalog.texteq(q.queue_name, %L)\n'
+    '       and pg_catalog.texteq(q.queue_data_pfx, %L) and pg_catalog.texteq(q.queue_event_seq, %L)\n'
+    '       and not q.queue_disable_insert and q.queue_per_tx_limit is null',
     queue.queue_id, args.queue, queue.queue_data_pfx, queue.queue_event_seq);
 
   if by_row then
-    inserts := '';
+    for i in 1 .. 6 loop
+      fields[i] := coalesce(constants[i], '_' || names[i]);
+    end loop;
+    -- One statement reads the queue row and inserts: half the cost of two. It must name the table, so the one that was
+    -- current the last time is tried; which it was is kept in a setting of the session, as a hint that may be wrong.
+    inserts := pg_catalog.format(E'  _txid := pg_catalog.txid_current();\n'
+      '  _hint := pg_catalog.current_setting(%L, true);\n', 'pgq.table_of_' || queue.queue_id);
+    for t in 0 .. queue.queue_ntables - 1 loop
+      inserts := inserts || pg_catalog.format(
+        E'  %s pg_catalog.texteq(_hint, ''%s'') then\n'
+        '    insert into %s (ev_id, ev_time, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
+        '    select pg_catalog.nextval(%L::pg_catalog.regclass), pg_catalog.now(), _txid, %s\n%s'
+        '       and q.queue_cur_table operator(pg_catalog.=) %2$s;\n',
+        case t when 0 then 'if' else 'elsif' end, t, pgq.quote_fqname(queue.queue_data_pfx || '_' || t),
+        queue.queue_event_seq, pg_catalog.array_to_string(fields, ', '), from_queue);
+    end loop;
+    inserts := inserts || pg_catalog.format(
+      E'  end if;\n  if found then\n    return null;\n  end if;\n  select q.queue_cur_table into _table\n%s;\n', from_queue);
     for t in 0 .. queue.queue_ntables - 1 loop
       inserts := inserts || pg_catalog.format(
         E'  %s _table operator(pg_catalog.=) %s then\n'
         '    insert into %s (ev_id, ev_time, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
-        '    values (pg_catalog.nextval(%L::pg_catalog.regclass), pg_catalog.now(), _txid,\n'
-        '      _ev_type, _ev_data, _ev_extra1, _ev_extra2, _ev_extra3, _ev_extra4);\n',
+        '    values (pg_catalog.nextval(%L::pg_catalog.regclass), pg_catalog.now(), _txid, %s);\n',
         case t when 0 then 'if' else 'elsif' end, t, pgq.quote_fqname(queue.queue_data_pfx || '_' || t),
-        queue.queue_event_seq);
+        queue.queue_event_seq, pg_catalog.array_to_string(fields, ', '));
     end loop;
+    inserts := inserts || pg_catalog.format(E'  else\n    perform pgq.insert_event(%L, %s);\n  end if;\n'
+      '  if _table is not null then\n'
+      '    perform pg_catalog.set_config(%L, _table::pg_catalog.text, false);\n  end if;\n',
+      args.queue, pg_catalog.array_to_string(fields, ', '), 'pgq.table_of_' || queue.queue_id);
     return pg_catalog.format($source$
 declare
   _txid pg_catalog.int8;
   _table pg_catalog.int4;
   _skip pg_catalog.bool;
+  _hint pg_catalog.text;
   _ev_type pg_catalog.text;
   _ev_data pg_catalog.text;
   _ev_extra1 pg_catalog.text;
@@ -202,12 +241,9 @@ begin
     end if;
     return NEW;
   end if;
-%4$s%5$s%6$s  else
-    perform pgq.insert_event(%7$L, _ev_type, _ev_data, _ev_extra1, _ev_extra2, _ev_extra3, _ev_extra4);
-  end if;
-  return null;
+%4$s%5$s  return null;
 end;
-$source$, i_table, usable, classic, branches, condition, inserts, args.queue);
+$source$, i_table, usable, classic, branches, inserts);
   end if;
 
   return pg_catalog.format($source$
@@ -252,6 +288,6 @@ $source$, i_table, usable,
       else pg_catalog.format('(select row(%s) from old_table o) operator(pg_catalog.=) (select row(%s) from new_table n)',
         old_keys, new_keys) end,
     keys_same, case when 'key_update=delete_insert' = any (i_args) then '1 .. 3' else '2 .. 2' end, classic,
-    condition, branches);
+    E'  _txid := pg_catalog.txid_current();\n  select q.queue_cur_table into _table\n' || from_queue || E';\n', branches);
 end;
 $$;
