@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { logError } from '../platform/logger.ts';
-import { S3Client } from '../walmgr/s3/client.ts';
+import { S3Client } from '../platform/s3/client.ts';
 
 /** Names the bucket of the hints; without it every database is ticked every minute. */
 const BUCKET_VARIABLE = 'SKYTOOLS_HINTS_BUCKET';

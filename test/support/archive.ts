@@ -2,8 +2,8 @@ import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { buildWalCommand } from '../../infra/build/wal-command.ts';
 import { type Emulator, startEmulator } from '../../lib/local/emulator/server.ts';
+import type { S3ClientOptions } from '../../lib/platform/s3/client.ts';
 import { type ArchiveLocation, clientOptions } from '../../lib/walmgr/archive/location.ts';
-import type { S3ClientOptions } from '../../lib/walmgr/s3/client.ts';
 import { ObjectStore } from '../../lib/walmgr/s3/store.ts';
 
 /** An S3 emulator with a bucket, and the `skytools` command set up for it, for one test file. */

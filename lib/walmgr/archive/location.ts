@@ -1,5 +1,5 @@
 import { SkytoolsError, UsageError } from '../../platform/errors.ts';
-import type { S3ClientOptions } from '../s3/client.ts';
+import type { S3ClientOptions } from '../../platform/s3/client.ts';
 import { timelineDigits, type WalFile } from '../wal/name.ts';
 
 /** Version of the layout below; in `archive.json` and in every object's metadata. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SkytoolsError } from '../../platform/errors.ts';
-import { readUpTo, type S3Body, S3Client, type S3ClientOptions, xmlText } from './client.ts';
+import { readUpTo, type S3Body, S3Client, type S3ClientOptions, xmlText } from '../../platform/s3/client.ts';
 
 /** One object of a listing. */
 export interface ListedObject {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { presignQuery, signHeaders } from '../../../lib/platform/s3/sigv4.ts';
 import { compress, decompress } from '../../../lib/walmgr/archive/codec.ts';
 import { liveCoverage } from '../../../lib/walmgr/archive/live.ts';
 import { parseArchiveUrl } from '../../../lib/walmgr/archive/location.ts';
@@ -9,7 +10,6 @@ import { TAR_END, TarReader } from '../../../lib/walmgr/backup/tar.ts';
 import { clockToDate, readStreamMessage, statusMessage } from '../../../lib/walmgr/replication/messages.ts';
 import { recoverySettings } from '../../../lib/walmgr/restore/settings.ts';
 import { checkTarget } from '../../../lib/walmgr/restore/target.ts';
-import { presignQuery, signHeaders } from '../../../lib/walmgr/s3/sigv4.ts';
 import { readUploadRequest, signUpload } from '../../../lib/walmgr/upload/request.ts';
 import { parseWalName } from '../../../lib/walmgr/wal/name.ts';
 import { checkSegmentHeader, readSegmentHeader } from '../../../lib/walmgr/wal/page.ts';

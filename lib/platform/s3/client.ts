@@ -3,7 +3,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SkytoolsError } from '../../platform/errors.ts';
+import { SkytoolsError } from '../errors.ts';
 import { type FoundCredentials, findCredentials } from './credentials.ts';
 import { EMPTY_SHA256, encodePath, encodeQuery, presignQuery, signHeaders } from './sigv4.ts';
 

@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { SkytoolsError } from '../../platform/errors.ts';
+import { SkytoolsError } from '../errors.ts';
 import type { Credentials } from './sigv4.ts';
 
 /** Credentials and when to ask for new ones. */
