@@ -4,9 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-npx publint --strict
 npm pack --silent --pack-destination "$work" >/dev/null
 tarball=$(ls "$work"/skytools-*.tgz)
+npx publint --strict "$tarball"
 cd "$work"
 npm init -y >/dev/null
 npm install --no-audit --no-fund --omit=optional "$tarball"
