@@ -24,9 +24,9 @@ begin
     end if;
     -- A transaction with one snapshot for all statements cannot do that. It may store a tick if there is none between.
     if current_setting('transaction_isolation') <> 'read committed'
-       and exists (select from pgq._ticker_state s
-                    where s.queue_id = _queue.queue_id
-                      and s.allocated_tick > coalesce(s.tick_id, 0) and s.allocated_tick < i_tick_id) then
+       and pg_sequence_last_value(_queue.queue_tick_seq::regclass) < i_tick_id
+       and pg_sequence_last_value(_queue.queue_tick_seq::regclass) > (
+               select coalesce(max(t.tick_id), 0) from pgq.tick t where t.tick_queue = _queue.queue_id) then
         raise exception 'could not serialize access: queue "%" has a newer tick', i_queue_name
             using errcode = 'serialization_failure', hint = 'Repeat the transaction.';
     end if;
@@ -53,26 +53,32 @@ declare
     _fixed_snapshot boolean := pg_catalog.current_setting('transaction_isolation') <> 'read committed';
 begin
     with due as (
-        select s.queue_id, s.tick_rel, s.event_seq, s.first_event
+        select s.queue_id, s.queue_tick_seq::regclass as tick_rel, coalesce(s.tick_id, 0) as tick_id, s.event_seq,
+               s.first_event
           from pgq._ticker_state s
          where s.queue_id = any (i_queue_ids)
            and s.due
            and not s.queue_external_ticker and not s.queue_ticker_paused
-           and (not _fixed_snapshot or coalesce(s.allocated_tick, 0) = coalesce(s.tick_id, 0))
+           and (not _fixed_snapshot
+                or coalesce(pg_catalog.pg_sequence_last_value(s.queue_tick_seq::regclass), 0) = coalesce(s.tick_id, 0))
            -- a snapshot older than that of the last tick, without the excuse of a restored database
            and (s.tick_id is null
                 or pg_catalog.txid_snapshot_xmax(s.tick_snapshot)
                    <= pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())
                 or pg_catalog.txid_snapshot_xmax(s.tick_snapshot) > pg_catalog.txid_current())
+    ), numbered as (
+        select d.*, pg_catalog.nextval(d.tick_rel) as next_id from due d
     ), stored as (
         insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
-        select d.queue_id, pg_catalog.nextval(d.tick_rel), pg_catalog.now(), pg_catalog.txid_current_snapshot(),
-               d.event_seq
-          from due d
+        select n.queue_id,
+               -- a sequence that fell behind, by a restore perhaps, is moved on
+               case when n.next_id > n.tick_id then n.next_id else pg_catalog.setval(n.tick_rel, n.tick_id + 1) end,
+               pg_catalog.now(), pg_catalog.txid_current_snapshot(), n.event_seq
+          from numbered n
         returning tick_id
     ), counted as (
         insert into pgq._first_event_tick (queue_id)
-        select d.queue_id from due d where d.first_event
+        select n.queue_id from numbered n where n.first_event
         on conflict do nothing
     )
     select pg_catalog.count(*), pg_catalog.max(t.tick_id)
@@ -106,10 +112,10 @@ begin
     end if;
 
     if _state.odd then
-        if _state.event_rel is null or _state.tick_rel is null then
-            raise exception 'queue "%" has lost a sequence', i_queue_name
+        if _state.event_rel is null then
+            raise exception 'queue "%" has lost its event sequence', i_queue_name
                 using errcode = 'undefined_table',
-                      hint = 'Create the sequences named in its row of pgq.queue, or drop the queue.';
+                      hint = 'Create the sequence named in its row of pgq.queue, or drop the queue.';
         end if;
         _txid := txid_current();
         if txid_snapshot_xmin(_state.tick_snapshot) > _txid then
@@ -129,9 +135,6 @@ begin
     end if;
 
     perform from pgq.queue q where q.queue_id = _state.queue_id for no key update;
-    if coalesce(_state.allocated_tick, 0) < _state.tick_id then
-        perform setval(_state.tick_rel, _state.tick_id);
-    end if;
     return (select t.last_id from pgq._insert_ticks(array[_state.queue_id]) t);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
@@ -139,7 +142,9 @@ $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
 -- pgq.ticker()
 --
 -- Ticks all queues that need it and whose ticks are made here. Idle queues cost one statement for all of them; a queue
--- that another session is ticking, rotating or dropping is left out; one in a bad state gets a warning.
+-- that another session is ticking or rotating is left out; one in a bad state gets a warning.
+-- The planner settings are for the look-ups of the last ticks, one per queue: pgq.tick is small enough for it to prefer
+-- reading it whole, as many times as there are queues (100 queues: 17 ms instead of 2).
 -- Returns: number of ticks
 -- Calls: pgq._insert_ticks(), pgq.ticker(queue)
 -- Writes: pgq.tick
@@ -199,4 +204,4 @@ begin
     end if;
     return _ticks;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off;
