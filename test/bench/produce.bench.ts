@@ -33,7 +33,7 @@ async function writeRows(file: string, count: number): Promise<void> {
   const out = createWriteStream(file);
   for (let i = 0; i < count; i++) {
     const line = `2026-11-22 10:00:00+00\tU:id\t${dataOf(i)}\tpublic.customer\t\\N\t\\N\t\\N\n`;
-    if (!out.write(line)) await new Promise((resolve) => out.once('drain', resolve));
+    if (!out.write(line)) await new Promise<void>((resolve) => out.once('drain', resolve));
   }
   out.end();
   await finished(out);
