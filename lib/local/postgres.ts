@@ -267,6 +267,8 @@ export async function startPostgres(options: EmbeddedPostgresOptions = {}): Prom
       cwd: home,
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      // A process group of its own: Ctrl-C in the terminal is for us, and the server is stopped when we say so.
+      detached: true,
     },
   );
   stopWithParent(server);

@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync, statSync, type WriteStream } from 'node:fs';
+import { createWriteStream, existsSync, rmSync, statSync, type WriteStream } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -51,7 +51,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   if (options.keep !== undefined) requireUsable(path.resolve(options.keep));
   const directory = path.resolve(options.keep ?? (await mkdtemp(path.join(tmpdir(), 'skytools-local-'))));
   const undo: (() => Promise<unknown>)[] = [];
-  if (options.keep === undefined) undo.push(() => rm(directory, { recursive: true, force: true }));
+  if (options.keep === undefined) {
+    const remove = () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+    process.once('exit', remove);
+    undo.push(async () => {
+      process.off('exit', remove);
+      await rm(directory, { recursive: true, force: true });
+    });
+  }
   const close = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };
