@@ -184,7 +184,7 @@ describe('install', () => {
     await database.query(`insert into watched values (1, 'caught')`);
     await database.query('select pgq.maint_retry_events()');
     const seen: string[] = [];
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 10 && seen.length < 5; round++) {
       await database.query(`select pgq.force_tick('old')`);
       await database.query('select pgq.ticker()');
       const [batch] = await database.query<{ id: string | null }>(
