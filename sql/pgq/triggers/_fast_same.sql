@@ -26,10 +26,40 @@ returns text language sql stable as $$
     when pgq._fast_comparable(i_type) then pg_catalog.format(
       'coalesce(%2$s.%1$I operator(pg_catalog.=) %3$s.%1$I, %2$s.%1$I is null and %3$s.%1$I is null)',
       i_col, i_old, i_new)
-    else pg_catalog.format(
-      'pgq._row_same(%1$L, %2$s, %3$s, case when pg_catalog.num_nulls(%4$s.%6$I) operator(pg_catalog.=) 0'
-      ' then pg_catalog.concat(%4$s.%6$I) end, case when pg_catalog.num_nulls(%5$s.%6$I) operator(pg_catalog.=) 0'
-      ' then pg_catalog.concat(%5$s.%6$I) end, %4$s, %5$s)',
-      i_col, i_type, i_coll, i_old, i_new, i_col)
+    else pg_catalog.format('pgq._value_same(%s, %s.%I, %s.%I)',
+      case when exists (select from pg_catalog.pg_type t where t.oid = i_type and t.typelem <> 0 and t.typlen = -1)
+        then 'true' else 'false' end,
+      i_old, i_col, i_new, i_col)
   end
+$$;
+
+-- pgq._value_same(i_array bool, i_old anyelement, i_new anyelement)
+--
+-- Purpose:    whether two values are the same, by the rules of pgq._row_same, for types without an equality operator of
+--             their own in pg_catalog.
+-- Parameters: i_array - the type is an array; i_old, i_new - the values
+-- Returns:    true if the same; two NULLs are
+-- Calls:      -
+-- Tables:     -
+create or replace function pgq._value_same(i_array bool, i_old anyelement, i_new anyelement)
+returns bool language plpgsql stable as $$
+declare
+  old_text text;
+  new_text text;
+begin
+  if pg_catalog.num_nulls(i_old, i_new) > 0 then
+    return pg_catalog.num_nulls(i_old, i_new) = 2;
+  end if;
+  old_text := pg_catalog.concat(i_old);
+  new_text := pg_catalog.concat(i_new);
+  if i_array or old_text = new_text collate "C" and pg_catalog.current_setting('extra_float_digits')::int4 >= 1 then
+    return old_text = new_text collate "C";
+  end if;
+  begin
+    return array[i_old] = array[i_new];
+  exception
+    when undefined_function or undefined_object or datatype_mismatch then
+      return old_text = new_text collate "C";
+  end;
+end;
 $$;
