@@ -21,12 +21,12 @@ declare
             "event_failed", "failed_event_count", "failed_event_delete", "failed_event_list", "failed_event_retry"
         ],
         "pgq_writer": [
-            "current_event_table", "insert_event", "jsontriga", "logutriga", "sqltriga", "_check_switch"
+            "current_event_table", "insert_event", "insert_events", "jsontriga", "logutriga", "sqltriga", "_check_switch"
         ],
         "pgq_admin": [
             "create_fast_trigger", "drop_fast_trigger", "refresh_fast_triggers", "_fast_classic", "_fast_comparable",
             "_fast_data", "_fast_events", "_fast_json_types", "_fast_rows", "_fast_same", "_fast_shape", "_fast_source", "_fast_value",
-            "_trigger_arguments", "_when",
+            "_trigger_arguments", "_value_same", "_when",
             "create_queue", "drop_queue", "event_retry_raw", "grant_perms", "insert_event_raw", "maint_operations",
             "maint_retry_events", "maint_rotate_tables_step1", "maint_rotate_tables_step2",
             "maint_tables_to_vacuum", "seq_setval", "set_queue_config", "ticker", "tune_storage",
