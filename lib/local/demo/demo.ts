@@ -134,6 +134,7 @@ class Demo {
       this.#stack.connect(this.#stack.sourceUrl),
     ]);
     await this.#prepare(source, target);
+    this.#listener.stage(`  source: ${this.#stack.sourceUrl}\n  target: ${this.#stack.targetUrl}`);
     const watching = new AbortController();
     const watched = this.#watch(watcher, watching.signal).catch((error) => this.#failed.abort(error));
     try {
