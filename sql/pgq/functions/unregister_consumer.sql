@@ -1,10 +1,11 @@
 -- pgq.unregister_consumer(x_queue_name, x_consumer_name)
 --
 -- Ends a subscription: that of a member of a cooperative consumer alone, that of a whole group with all its members,
--- that of an ordinary consumer. Retry events go with the group. Consumer names without any subscription are forgotten.
+-- that of an ordinary consumer. Retry events, dead letters and the retry policy go with the group. Consumer names without
+-- any subscription are forgotten.
 -- Returns: number of subscriptions that ended, 0 if there was none
 -- Calls: pgq._is_member()
--- Writes: pgq.subscription, pgq.consumer, pgq.retry_queue
+-- Writes: pgq.subscription, pgq.consumer, pgq.retry_queue, pgq.failed_queue, pgq.retry_policy
 create or replace function pgq.unregister_consumer(x_queue_name text, x_consumer_name text)
 returns integer as $$
 declare
@@ -26,6 +27,8 @@ begin
         _consumers := array[_sub.sub_consumer];
     else
         delete from pgq.retry_queue r where r.ev_owner = _sub.sub_id;
+        delete from pgq.failed_queue f where f.ev_owner = _sub.sub_id;
+        delete from pgq.retry_policy p where p.policy_owner = _sub.sub_id;
         _consumers := array(
             select s.sub_consumer
               from pgq.subscription s

@@ -18,7 +18,8 @@ declare
             "get_batch_info", "next_batch", "next_batch_custom", "next_batch_info", "register_consumer",
             "register_consumer_at", "unregister_consumer",
             "acquire_lease", "close_batch", "hold_batch", "open_batch", "release_lease", "renew_lease", "set_batch_progress",
-            "event_failed", "failed_event_count", "failed_event_delete", "failed_event_list", "failed_event_retry"
+            "event_failed", "failed_event_count", "failed_event_delete", "failed_event_list", "failed_event_retry",
+            "event_fail", "event_fail_many", "set_retry_policy"
         ],
         "pgq_writer": [
             "current_event_table", "insert_event", "insert_events", "jsontriga", "logutriga", "sqltriga", "_check_switch"
@@ -31,7 +32,7 @@ declare
             "maint_retry_events", "maint_rotate_tables_step1", "maint_rotate_tables_step2",
             "maint_tables_to_vacuum", "seq_setval", "set_queue_config", "ticker", "tune_storage",
             "upgrade_schema", "_check_tx_limit", "_complete_queue", "_dispatch_tree", "_generate_dispatch", "_generate_insert",
-            "_grant_perms_from"
+            "_grant_perms_from", "_subscription_of"
         ]
     }';
     _function regprocedure;
@@ -54,14 +55,17 @@ begin
 
     grant usage on schema pgq to public;
     revoke all on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.event_template, pgq.retry_queue,
-        pgq._first_event_tick, pgq._ticker_state from public;
+        pgq._first_event_tick, pgq._ticker_state, pgq.failed_queue, pgq.retry_policy from public;
+    grant select on pgq.retry_policy to public;
     grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription to public;
     if pg_catalog.to_regrole('pgq_reader') is not null then
-        grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.event_template to pgq_reader;
+        grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.event_template, pgq.failed_queue
+            to pgq_reader;
     end if;
     if pg_catalog.to_regrole('pgq_admin') is not null then
         grant select, insert, update, delete
-            on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue to pgq_admin;
+            on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue, pgq.failed_queue, pgq.retry_policy
+            to pgq_admin;
         grant select, insert, truncate on pgq.event_template to pgq_admin;
     end if;
 end;
