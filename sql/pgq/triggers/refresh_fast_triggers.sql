@@ -4,18 +4,21 @@
 --             through the classic trigger, which is right but slow.
 -- Parameters: i_table - the table; NULL (default) for all of them
 -- Returns:    number of triggers written again
--- Calls:      pgq.create_fast_trigger, pgq._fast_source, pgq._trigger_arguments
+-- Rights:     owner of the trigger functions; they keep their owner, with whose rights they run
+-- Calls:      pgq._fast_source, pgq._trigger_arguments
 -- Tables:     reads pg_trigger, pg_proc
 create or replace function pgq.refresh_fast_triggers(i_table regclass default null)
 returns int4 language plpgsql volatile as $$
 declare
   item record;
   args text[];
+  source text;
   refreshed int4 := 0;
 begin
   for item in
-    select t.tgrelid::regclass as target, t.tgname::text as name, t.tgargs, p.prosrc,
-        case when p.proname like '\_pgq\_fast\_json\_%' then 'jsontriga' else 'logutriga' end as format,
+    select t.tgrelid::regclass as target, t.tgfoid::regprocedure as generated, t.tgargs, p.prosrc,
+        pg_catalog.substr(p.proconfig[1], pg_catalog.length('search_path=') + 1) as path,
+        case when p.proname like '\_pgq\_fast\_json\_%' then 'json' else 'logu' end as format,
         case when t.tgtype & 1 = 1 then 'row' else 'statement' end as level
       from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
      where pg_catalog.starts_with(p.proname, '_pgq_fast_') and not t.tgisinternal
@@ -24,10 +27,11 @@ begin
      order by t.tgrelid, t.tgname
   loop
     args := pgq._trigger_arguments(item.tgargs);
-    if exists (select from pgq.queue q where q.queue_name = args[1])
-        and item.prosrc <> pgq._fast_source(item.target, case item.format when 'jsontriga' then 'json' else 'logu' end,
-          item.level, args) then
-      perform pgq.create_fast_trigger(item.target, args[1], item.format, item.level, item.name, variadic args[2:]);
+    continue when not exists (select from pgq.queue q where q.queue_name = args[1]);
+    source := pgq._fast_source(item.target, item.format, item.level, args);
+    if item.prosrc <> source then
+      execute pg_catalog.format('create or replace function %s returns trigger language plpgsql security definer %s as %L',
+        item.generated, 'set search_path = ' || item.path, source);
       refreshed := refreshed + 1;
     end if;
   end loop;

@@ -317,3 +317,20 @@ test('what a generated trigger cannot capture rightly is refused, and the hint s
   await database.query(`insert into part${count} values (5)`);
   expect(await take()).toEqual(['I:id id=5']);
 });
+
+test('where a superuser installs, ALTER TABLE writes the triggers again by itself, and they keep their owner', async () => {
+  await create('logutriga', 'row', 'when=true');
+  const admin = await database.connect('postgres');
+  await admin.query(`create event trigger pgq_refresh_fast_triggers on ddl_command_end when tag in ('ALTER TABLE')
+    execute function pgq._refresh_on_ddl()`);
+  const generated = `select p.proowner::regrole::text as owner, p.proconfig, p.prosrc like '%added%' as fits
+    from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = $1::regclass and p.proname like '\\_pgq\\_fast%'`;
+  const [before] = await database.query(generated, [table]);
+  await admin.query(`alter table ${table} add added int`);
+  const [after] = await database.query(generated, [table]);
+  await admin.query('drop event trigger pgq_refresh_fast_triggers');
+  expect(before).toMatchObject({ fits: false });
+  expect(after).toEqual({ ...before, fits: true });
+  await database.query(`insert into ${table} values (3)`);
+  expect(await take()).toEqual(['I:id id=3&a&n&added']);
+});
