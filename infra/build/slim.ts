@@ -21,6 +21,14 @@ export const slim: Plugin = {
       const { name, version } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>;
       return { contents: JSON.stringify({ name, version }), loader: 'json' };
     });
+    // lib/postgres/target.ts reads connect strings; pg is given their parts.
+    build.onResolve({ filter: /^pg-connection-string$/ }, () => ({
+      path: path.join(here, 'connection-string.cjs'),
+    }));
+    // SCRAM with channel binding is off in pg unless asked for; certificates are verified by TLS.
+    build.onResolve({ filter: /^\.\/cert-signatures$/ }, () => ({
+      path: path.join(here, 'cert-signatures.cjs'),
+    }));
     // A function's password comes from its secret, never from a ~/.pgpass.
     build.onResolve({ filter: /^pgpass$/ }, ({ path }) => ({ path, external: true }));
     // pg's binding to libpq is optional and never installed.

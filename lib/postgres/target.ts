@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { parse as parseUrl } from 'pg-connection-string';
 import { UsageError } from '../platform/errors.ts';
 
 /** Where a database is and how to authenticate. Printed only through {@link describeTarget}. */
@@ -83,24 +82,24 @@ function parsePort(text: string): number {
   return port;
 }
 
+/** Parameters of a connection URL that are read here; others are libpq's own business. */
+const URL_PARAMETERS = ['sslmode', 'sslrootcert', 'connect_timeout', 'application_name', 'service'] as const;
+
 function fromUrl(text: string): Parameters {
   const parameters: Parameters = {};
   const put = (name: string, value: string | null | undefined) => {
     if (value) parameters[name] = value;
   };
   try {
-    // The TLS parameters are ours to interpret: the parser would read files and weaken the meaning of "require".
     const url = new URL(text);
-    for (const name of ['sslmode', 'sslrootcert', 'connect_timeout', 'application_name', 'service']) {
+    // libpq: `postgres:///db?host=/var/run/postgresql` names a socket directory, or a host, as a parameter.
+    for (const name of ['host', 'port', 'user', 'password', 'dbname', ...URL_PARAMETERS])
       put(name, url.searchParams.get(name));
-      url.searchParams.delete(name);
-    }
-    const parsed = parseUrl(url.href);
-    put('host', parsed.host);
-    put('port', parsed.port);
-    put('dbname', parsed.database);
-    put('user', parsed.user);
-    put('password', parsed.password);
+    put('host', decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1'));
+    put('port', url.port);
+    put('user', decodeURIComponent(url.username));
+    put('password', decodeURIComponent(url.password));
+    put('dbname', decodeURIComponent(url.pathname.slice(1)));
   } catch {
     throw invalid('it is not a valid URL');
   }
