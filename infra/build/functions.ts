@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { BUNDLED_CONFIG, type Config } from '../../lib/platform/config.ts';
 import { loadConfigFile } from '../../lib/platform/config-file.ts';
+import { clusterConfig } from '../../lib/walmgr/config.ts';
 import { functions } from '../functions.ts';
 import { slim } from './slim.ts';
 
@@ -61,6 +62,7 @@ async function bundleHandlers(config: Config, configFile: string, directory: str
  */
 export async function buildFunctions(configFile: string, output: string): Promise<void> {
   const config = await loadConfigFile(configFile);
+  for (const name of Object.keys(config.walmgr)) clusterConfig(config, name);
   for (const { name } of functions) {
     const directory = path.join(output, name);
     await replaceFile(path.join(directory, BUNDLED_CONFIG), JSON.stringify(config));

@@ -60,6 +60,13 @@ export function clusterConfig(config: Config, name: string): ClusterConfig {
     });
   }
   const { archive, ...rest } = result.output;
+  if (rest.database !== undefined && !(rest.database in config.databases)) {
+    throw new UsageError(
+      'CONFIG_INVALID',
+      `configuration refused: walmgr.${name}.database: database "${rest.database}" is not configured`,
+      { hint: 'it names the database that holds schema walmgr: add it under "databases"' },
+    );
+  }
   return { ...rest, location: parseArchiveUrl(archive) };
 }
 

@@ -23,7 +23,9 @@ beforeAll(async () => {
 beforeEach(async () => {
   database = await createDatabase();
   config = {
-    databases: {},
+    databases: {
+      state: { url: 'env:STATE', tick: { intervalSeconds: 5, idleAfterSeconds: 600, idleMaximumSeconds: 0 } },
+    },
     consumers: {},
     londiste: {},
     walmgr: {
