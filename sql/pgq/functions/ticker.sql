@@ -39,13 +39,17 @@ begin
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
 
--- pgq._insert_ticks(i_queue_ids)
+-- pgq._insert_ticks(i_queue_ids, i_last_ticks, i_event_seqs, i_first_events, i_locked)
 --
--- Ticks those of the given queues that are due. The caller holds the locks on their rows: the snapshot of this
--- function's statement is then newer than that of any tick stored before.
+-- Ticks queues that were found to be due, unless something has changed since. The caller holds the locks on their rows:
+-- the snapshot of this function's statement is then newer than that of any tick stored before.
+-- Parameters: from pgq._ticker_state, for each queue its id, last tick (0: none), event_seq and first_event; i_locked -
+--   ids of the queues whose rows are locked
 -- Returns: number of ticks; the id of the tick where it is one
 -- Writes: pgq.tick, pgq._first_event_tick, tick sequences
-create or replace function pgq._insert_ticks(i_queue_ids integer[], out ticks bigint, out last_id bigint)
+create or replace function pgq._insert_ticks(
+    i_queue_ids integer[], i_last_ticks bigint[], i_event_seqs bigint[], i_first_events boolean[], i_locked integer[],
+    out ticks bigint, out last_id bigint)
 returns record as $$
 declare
     -- A transaction with one snapshot for all its statements may miss a tick that was stored after the snapshot was
@@ -53,26 +57,35 @@ declare
     _fixed_snapshot boolean := pg_catalog.current_setting('transaction_isolation') <> 'read committed';
 begin
     with due as (
-        select s.queue_id, s.queue_tick_seq::regclass as tick_rel, coalesce(s.tick_id, 0) as tick_id, s.event_seq,
-               s.first_event
-          from pgq._ticker_state s
-         where s.queue_id = any (i_queue_ids)
-           and s.due
-           and not s.queue_external_ticker and not s.queue_ticker_paused
+        select q.queue_id, q.queue_tick_seq::regclass as tick_rel, found.last_tick, found.event_seq, found.first_event
+          from rows from (pg_catalog.unnest(i_queue_ids), pg_catalog.unnest(i_last_ticks),
+                          pg_catalog.unnest(i_event_seqs), pg_catalog.unnest(i_first_events))
+               as found (queue_id, last_tick, event_seq, first_event)
+          join pgq.queue q on q.queue_id = found.queue_id
+          left join lateral (
+               select t.tick_id, t.tick_snapshot
+                 from pgq.tick t
+                where t.tick_queue = found.queue_id
+                order by t.tick_queue desc, t.tick_id desc
+                limit 1
+               ) l on true
+         where found.queue_id = any (i_locked)
+           and not q.queue_external_ticker and not q.queue_ticker_paused
+           and coalesce(l.tick_id, 0) = found.last_tick
            and (not _fixed_snapshot
-                or coalesce(pg_catalog.pg_sequence_last_value(s.queue_tick_seq::regclass), 0) = coalesce(s.tick_id, 0))
+                or coalesce(pg_catalog.pg_sequence_last_value(q.queue_tick_seq::regclass), 0) = found.last_tick)
            -- a snapshot older than that of the last tick, without the excuse of a restored database
-           and (s.tick_id is null
-                or pg_catalog.txid_snapshot_xmax(s.tick_snapshot)
+           and (l.tick_id is null
+                or pg_catalog.txid_snapshot_xmax(l.tick_snapshot)
                    <= pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())
-                or pg_catalog.txid_snapshot_xmax(s.tick_snapshot) > pg_catalog.txid_current())
+                or pg_catalog.txid_snapshot_xmax(l.tick_snapshot) > pg_catalog.txid_current())
     ), numbered as (
         select d.*, pg_catalog.nextval(d.tick_rel) as next_id from due d
     ), stored as (
         insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
         select n.queue_id,
                -- a sequence that fell behind, by a restore perhaps, is moved on
-               case when n.next_id > n.tick_id then n.next_id else pg_catalog.setval(n.tick_rel, n.tick_id + 1) end,
+               case when n.next_id > n.last_tick then n.next_id else pg_catalog.setval(n.tick_rel, n.last_tick + 1) end,
                pg_catalog.now(), pg_catalog.txid_current_snapshot(), n.event_seq
           from numbered n
         returning tick_id
@@ -135,7 +148,14 @@ begin
     end if;
 
     perform from pgq.queue q where q.queue_id = _state.queue_id for no key update;
-    return (select t.last_id from pgq._insert_ticks(array[_state.queue_id]) t);
+    -- who held the lock may have ticked
+    select * into _state from pgq._ticker_state s where s.queue_id = _state.queue_id;
+    if _state.due is not true then
+        return null;
+    end if;
+    return (select t.last_id
+              from pgq._insert_ticks(array[_state.queue_id], array[coalesce(_state.tick_id, 0)],
+                       array[_state.event_seq], array[_state.first_event], array[_state.queue_id]) t);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
 
@@ -152,6 +172,10 @@ create or replace function pgq.ticker()
 returns bigint as $$
 declare
     _due integer[];
+    _last_ticks bigint[];
+    _event_seqs bigint[];
+    _first_events boolean[];
+    _locked integer[];
     _odd text[];
     _name text;
     _message text;
@@ -161,8 +185,11 @@ begin
     loop
         begin
             select array_agg(s.queue_id) filter (where not s.odd),
+                   array_agg(coalesce(s.tick_id, 0)) filter (where not s.odd),
+                   array_agg(s.event_seq) filter (where not s.odd),
+                   array_agg(s.first_event) filter (where not s.odd),
                    array_agg(s.queue_name order by s.queue_name) filter (where s.odd)
-              into _due, _odd
+              into _due, _last_ticks, _event_seqs, _first_events, _odd
               from pgq._ticker_state s
              where not s.queue_external_ticker and not s.queue_ticker_paused
                and (s.due or s.odd);
@@ -179,9 +206,11 @@ begin
 
     if _due is not null then
         begin
-            _due := array(select q.queue_id from pgq.queue q where q.queue_id = any (_due) order by q.queue_name
-                             for no key update skip locked);
-            _ticks := (select t.ticks from pgq._insert_ticks(_due) t);
+            -- in no order: who never waits causes no deadlock
+            _locked := array(select q.queue_id from pgq.queue q where q.queue_id = any (_due)
+                                for no key update skip locked);
+            _ticks := (select t.ticks
+                         from pgq._insert_ticks(_due, _last_ticks, _event_seqs, _first_events, _locked) t);
         exception
             when others then
                 -- one of them is at fault: the others must not wait for it
