@@ -1,6 +1,7 @@
 import { Cli, createCommand } from './cli.ts';
 import { registerCompletionCommand } from './commands/completion.ts';
 import { registerConsumerCommands } from './commands/consumer.ts';
+import { registerDeadCommands } from './commands/dead.ts';
 import { registerDoctorCommand } from './commands/doctor.ts';
 import { registerEventCommands } from './commands/event.ts';
 import { registerInstallCommands } from './commands/install.ts';
@@ -29,6 +30,7 @@ const REGISTER = [
   registerQueueCommands,
   registerConsumerCommands,
   registerEventCommands,
+  registerDeadCommands,
   registerTriggerCommands,
   registerQadminCommand,
   registerWalCommands,

@@ -223,7 +223,7 @@ async function additionsInUse(client: Client): Promise<string[]> {
 
 /** Tables of ours that hold events outside the queues' own tables. */
 const ADDITIONS = [
-  ['pgq.dead_letter', 'dead letters'],
+  ['pgq.failed_queue', 'dead letters'],
   ['pgq.delayed_event', 'delayed events'],
 ] as const;
 

@@ -53,8 +53,33 @@ export async function checkQueues(client: Client): Promise<Finding[]> {
       ),
     );
   }
+  findings.push(...(await checkDeadLetters(client)));
   if (findings.length === 0) findings.push(ok('queues', `${rows.length} queues tick and rotate`));
   return findings;
+}
+
+/** Events that consumers have given up. Only who may read them is told. */
+async function checkDeadLetters(client: Client): Promise<Finding[]> {
+  const { rows: readable } = await client.query(
+    `select coalesce(has_table_privilege(to_regclass('pgq.failed_queue'), 'SELECT'), false) as readable`,
+  );
+  if (!readable[0].readable) return [];
+  const { rows } = await client.query(
+    `select q.queue_name as queue, (array_agg(c.co_name order by length(c.co_name)))[1] as consumer, f.events
+       from (select ev_owner, count(*)::int as events from pgq.failed_queue group by 1) f
+       join pgq.subscription s on s.sub_id = f.ev_owner
+       join pgq.queue q on q.queue_id = s.sub_queue
+       join pgq.consumer c on c.co_id = s.sub_consumer
+      group by q.queue_name, f.ev_owner, f.events order by 1, 2`,
+  );
+  return rows.map((row) =>
+    warning(
+      'dead-letters',
+      `consumer "${row.consumer}" of queue "${row.queue}" has given up ${row.events} events`,
+      `skytools dead list ${row.queue} ${row.consumer} shows the reasons; then dead replay or dead purge`,
+      { queue: row.queue, consumer: row.consumer },
+    ),
+  );
 }
 
 interface QueueRow {
