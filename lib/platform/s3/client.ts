@@ -136,6 +136,7 @@ export class S3Client {
   #errorOf(call: S3Call, status: number, code: string): SkytoolsError {
     const what = `${call.method} ${call.key || this.bucket}: s3 answered ${status}${code && ` ${code}`}`;
     const subject = { bucket: this.bucket, key: call.key };
+    if (code === 'ExpiredToken') this.#credentials = undefined;
     if (status === 403 || status === 401) {
       return new SkytoolsError('S3_FORBIDDEN', what, {
         hint: 'check the credentials, the clock, and the policy (it needs s3:ListBucket too)',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, readFile, rm, stat } from 'node:fs/promises';
-import { Transform } from 'node:stream';
+import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { SkytoolsError } from '../../platform/errors.ts';
 import { ObjectStore } from '../s3/store.ts';
@@ -243,14 +243,14 @@ export class WalArchive {
 
   async #fetchLarge(file: WalFile, target: string): Promise<boolean> {
     const key = this.keys.file(file);
-    const opened = await this.store.open(key);
-    if (!opened) return false;
-    const { metadata } = opened.info;
+    const info = await this.store.head(key);
+    if (!info) return false;
+    const { metadata } = info;
     const unpacker = decompressor(checkCodec(metadata.codec));
     const plainHash = createHash('sha256');
     const objectHash = createHash('sha256');
     await pipeline([
-      opened.stream,
+      Readable.from(this.store.read(key)),
       tap((chunk) => objectHash.update(chunk)),
       ...(unpacker ? [unpacker] : []),
       tap((chunk) => plainHash.update(chunk)),

@@ -36,8 +36,6 @@ export async function extractVolume(
   seen: Map<string, ManifestFile>,
   options: ExtractOptions,
 ): Promise<void> {
-  const opened = await archive.store.open(key);
-  if (!opened) throw damaged(key, 'it is missing');
   const objectHash = createHash('sha256');
   const writer = new FileWriter(options, pathPrefix, seen);
   try {
@@ -48,7 +46,7 @@ export async function extractVolume(
       writer.reader.write(plain);
       options.onBytes?.(plain.length);
     };
-    for await (const frame of cut(opened.stream, volume.frames, objectHash)) {
+    for await (const frame of cut(archive.store.read(key), volume.frames, objectHash)) {
       const plain = decompress(frame, 'zstd', BLOCK_BYTES);
       plain.catch(() => {});
       unpacking.push(plain);
@@ -56,7 +54,6 @@ export async function extractVolume(
     }
     while (unpacking.length > 0) await layNext();
   } catch (error) {
-    opened.stream.destroy();
     if (error instanceof SkytoolsError) throw error;
     throw damaged(key, 'it cannot be read', error);
   } finally {

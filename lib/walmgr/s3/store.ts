@@ -69,9 +69,18 @@ export class ObjectStore {
     return response.statusCode === 404 ? undefined : infoOf(response);
   }
 
-  /** An object as a stream; undefined only if the store says that there is no such key. */
-  async open(key: string): Promise<{ info: ObjectInfo; stream: IncomingMessage } | undefined> {
-    const response = await this.client.call({ method: 'GET', key, accept: [404] });
+  /**
+   * An object as a stream; undefined only if the store says that there is no such key.
+   *
+   * @param from bytes to leave out at its beginning; `info.size` is then what remains
+   */
+  async open(key: string, from = 0): Promise<{ info: ObjectInfo; stream: IncomingMessage } | undefined> {
+    const response = await this.client.call({
+      method: 'GET',
+      key,
+      accept: [404],
+      ...(from > 0 ? { headers: { range: `bytes=${from}-` } } : {}),
+    });
     if (response.statusCode !== 404) return { info: infoOf(response), stream: response };
     const text = (await readUpTo(response, 64 * 1024)).toString('utf8');
     const code = xmlText(text, 'Code');
@@ -80,6 +89,32 @@ export class ObjectStore {
       hint: 'create the bucket or correct its name',
       subject: { bucket: this.client.bucket, key },
     });
+  }
+
+  /** The bytes of a large object; a transfer that breaks off is taken up where it broke. */
+  async *read(key: string): AsyncGenerator<Buffer> {
+    let received = 0;
+    let size = Number.POSITIVE_INFINITY;
+    for (let failures = 0; received < size; ) {
+      const opened = await this.open(key, received);
+      if (!opened) {
+        throw new SkytoolsError('S3_OBJECT_MISSING', `${key} is missing`, {
+          hint: 'somebody deleted it; a versioned bucket may still have it',
+          subject: { key },
+        });
+      }
+      size = received + opened.info.size;
+      try {
+        for await (const chunk of opened.stream as AsyncIterable<Buffer>) {
+          received += chunk.length;
+          failures = 0;
+          yield chunk;
+        }
+      } catch (error) {
+        if (++failures === READ_ATTEMPTS) throw readBroken(key, failures, error);
+        await sleep(failures * 200);
+      }
+    }
   }
 
   /** A whole object of at most `limit` bytes, read again when its transfer breaks off. */
@@ -94,12 +129,7 @@ export class ObjectStore {
       } catch (error) {
         if (error instanceof SkytoolsError) throw error;
         if (attempt === READ_ATTEMPTS) {
-          throw new SkytoolsError('S3_READ_BROKEN', `reading ${key} broke off ${attempt} times`, {
-            hint: 'check the network between here and the store',
-            subject: { key },
-            cause: error,
-            retryable: true,
-          });
+          throw readBroken(key, attempt, error);
         }
         await sleep(attempt * 200);
       }
@@ -216,6 +246,15 @@ export class ObjectStore {
   async abortUpload(key: string, uploadId: string): Promise<void> {
     (await this.client.call({ method: 'DELETE', key, query: { uploadId }, accept: [404] })).resume();
   }
+}
+
+function readBroken(key: string, times: number, cause: unknown): SkytoolsError {
+  return new SkytoolsError('S3_READ_BROKEN', `reading ${key} broke off ${times} times`, {
+    hint: 'check the network between here and the store',
+    subject: { key },
+    cause,
+    retryable: true,
+  });
 }
 
 /** A part of a multipart upload that S3 has. */

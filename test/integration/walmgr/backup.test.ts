@@ -135,7 +135,7 @@ longTest(
 );
 
 longTest(
-  'a damaged volume is found while it is restored, and nothing is overwritten',
+  'a damaged volume is found, a broken transfer taken up again, and nothing overwritten',
   async () => {
     const cluster = await startCluster({ archiveCommand: pushTo('damaged') });
     const { archive } = await backup(cluster, 'damaged');
@@ -144,6 +144,12 @@ longTest(
     s3.emulator.faults.add({ operation: 'GetObject', resource: /tar\.zst$/, fault: { kind: 'corrupt' } });
     await expect(restore(archive, options)).rejects.toMatchObject({ code: 'WAL_OBJECT_DAMAGED' });
     s3.emulator.faults.clear();
+    s3.emulator.faults.add({
+      operation: 'GetObject',
+      resource: /tar\.zst$/,
+      fault: { kind: 'truncate' },
+      count: 2,
+    });
     await restore(archive, options);
     await expect(restore(archive, options)).rejects.toMatchObject({ code: 'WAL_RESTORE_NOT_EMPTY' });
   },
