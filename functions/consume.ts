@@ -13,6 +13,7 @@ export const handler = jobHandler('consume', import.meta.url, async (job, scope)
       batch: did.batch,
       events: did.events,
       retried: did.retried,
+      dead: did.dead,
     });
   const chain = next === 'again' ? nextChain(job.chain, did !== undefined) : undefined;
   return chain ? [{ job: { ...job, chain } }] : [];

@@ -175,5 +175,4 @@ export class Batch {
   }
 }
 
-/** Seconds to wait, by event. */
 export const newRetries = (): RetryRequests => new Map();

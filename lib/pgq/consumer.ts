@@ -10,7 +10,8 @@ import { queryText } from './event-query.ts';
 import { type Handler, runHandler } from './handler.ts';
 import { keepingAlive } from './keep-alive.ts';
 import { CURSOR, FIRST_BLOCK, readOnward } from './read-blocks.ts';
-import type { BatchId, TickId, UnitResult } from './types.ts';
+import { type RetryPolicy, storeFailures } from './retry-policy.ts';
+import type { BatchId, EventId, TickId, UnitResult } from './types.ts';
 
 /** Who consumes what, and when a batch is worth opening. */
 export interface ConsumerSpec {
@@ -22,6 +23,8 @@ export interface ConsumerSpec {
   minCount?: number | undefined;
   /** … or for so much time in one batch, in seconds. */
   minIntervalSeconds?: number | undefined;
+  /** What becomes of an event whose handler throws; without it, the batch fails as a whole. */
+  retries?: RetryPolicy | undefined;
 }
 
 /** A batch, or the part of it that fitted before the deadline, as it was committed. */
@@ -35,6 +38,8 @@ export interface ConsumedBatch {
   events: number;
   /** Events of them that will come again. */
   retried: number;
+  /** Events of them that became dead letters. */
+  dead: number;
   /** False where the deadline ended delivery: the rest comes in the next run. */
   finished: boolean;
   /** True where the effects of the batch were found committed already, and only its end was recorded. */
@@ -77,8 +82,10 @@ export async function consumeBatch(
     if (row === undefined) return { did: undefined, next: 'idle' };
     const retries = newRetries();
     const batch = new Batch(consumer, row, () => readOnward(client, begun.events, retries), deadline, true);
-    await keepingAlive(client, () => runHandler(handler, batch, { client, deadline }));
-    return closeBatch(client, batch, retries);
+    await keepingAlive(client, () =>
+      runHandler(handler, batch, { client, deadline }, consumer.retries && 'savepoint'),
+    );
+    return closeBatch(client, consumer, batch, retries);
   };
   return mapped(subject, () => transaction(client, work, { deadline, subject, begin }));
 }
@@ -156,11 +163,11 @@ export async function holdBatch(
  */
 export async function closeBatch(
   client: Client,
+  consumer: ConsumerSpec,
   batch: Batch,
   retries: RetryRequests,
 ): Promise<Closing<ConsumeResult>> {
-  await storeRetries(client, batch, retries);
-  const did = describe(batch, retries.size);
+  const did = describe(batch, await storeRetries(client, consumer, batch, retries));
   if (batch.stopped) {
     const statement = `select pgq.set_batch_progress(${batch.id}, ${batch.lastEvent})`;
     return new Closing(statement, () => ({ did, next: 'again' }));
@@ -171,23 +178,41 @@ export async function closeBatch(
   }));
 }
 
-/** Stores the requests collected so far and forgets them. */
-export async function storeRetries(client: Client, batch: Batch, retries: RetryRequests): Promise<void> {
-  if (retries.size === 0) return;
-  await client.query('select pgq.event_retry_many($1, $2, $3)', [
-    batch.id,
-    [...retries.keys()],
-    [...retries.values()].map((seconds) => Math.ceil(seconds)),
-  ]);
+/** Of the events that were not handled: how many come again, and how many became dead letters. */
+export type Unhandled = Pick<ConsumedBatch, 'retried' | 'dead'>;
+
+/** Stores the requests collected so far. */
+export async function storeRetries(
+  client: Client,
+  consumer: ConsumerSpec,
+  batch: Batch,
+  retries: RetryRequests,
+): Promise<Unhandled> {
+  const later: [EventId, number][] = [];
+  const failed: [EventId, string][] = [];
+  for (const [id, request] of retries) {
+    if (typeof request === 'number') later.push([id, request]);
+    else failed.push([id, request]);
+  }
+  if (later.length > 0) {
+    await client.query('select pgq.event_retry_many($1, $2, $3)', [
+      batch.id,
+      later.map(([id]) => id),
+      later.map(([, seconds]) => Math.ceil(seconds)),
+    ]);
+  }
+  const dead = await storeFailures(client, consumer, batch.id, failed);
+  return { retried: retries.size - dead, dead };
 }
 
-export const describe = (batch: Batch, retried: number): ConsumedBatch => ({
+export const describe = (batch: Batch, { retried, dead }: Unhandled): ConsumedBatch => ({
   batch: batch.id,
   previousTick: batch.previousTick,
   tick: batch.tick,
   tickTime: batch.tickTime,
   events: batch.delivered,
   retried,
+  dead,
   finished: !batch.stopped,
   skipped: false,
 });

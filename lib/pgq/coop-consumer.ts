@@ -100,6 +100,8 @@ async function consumeAllocated(
   if (row === undefined) return undefined;
   const retries = newRetries();
   const batch = new Batch(consumer, row, () => readBlocks(client, readOptions(row), retries), deadline, true);
-  await keepingAlive(client, () => runHandler(handler, batch, { client, deadline }));
-  return closeBatch(client, batch, retries);
+  await keepingAlive(client, () =>
+    runHandler(handler, batch, { client, deadline }, consumer.retries && 'savepoint'),
+  );
+  return closeBatch(client, consumer, batch, retries);
 }

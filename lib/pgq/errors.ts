@@ -10,7 +10,7 @@ export class HandlerError extends SkytoolsError {
       cause,
       subject,
       retryable: true,
-      hint: 'the batch stays open and comes again; call event.retry(seconds) for an event that cannot be handled now',
+      hint: 'the batch stays open and comes again; call event.retry(seconds) for an event that cannot be handled now, or configure retries',
     });
   }
 }
@@ -23,6 +23,12 @@ const RAISED: readonly [start: string, code: string, hint: string][] = [
   ['Not subscriber to queue', 'PGQ_NOT_SUBSCRIBED', 'register it: skytools consumer register QUEUE CONSUMER'],
   ['No such event queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
   ['No such queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
+  [
+    'no such queue/consumer',
+    'PGQ_NOT_SUBSCRIBED',
+    'skytools consumer list shows the consumers; register it: skytools consumer register QUEUE CONSUMER',
+  ],
+  ['event not found', 'PGQ_EVENT_MISSING', 'skytools dead list shows the dead letters'],
   ['no such queue', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
   ['Event queue not found', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],
   ['Event queue not created yet', 'PGQ_QUEUE_MISSING', 'create it: skytools queue create QUEUE'],

@@ -32,8 +32,8 @@ export type EventRow = readonly [
 /** timestamptz (oid 1184). */
 export const parseTimestamp = pg.types.getTypeParser(1184) as (text: string) => Date;
 
-/** Events that are to come back, and after how many seconds. */
-export type RetryRequests = Map<EventId, number>;
+/** What is to become of events that were not handled: the seconds after which they come back, or why they failed. */
+export type RetryRequests = Map<EventId, number | string>;
 
 /** One event of a batch. */
 export class PgqEvent {
@@ -89,7 +89,17 @@ export class PgqEvent {
     this.#retries.set(this.id, seconds);
   }
 
-  /** Takes a request for a retry back. */
+  /**
+   * Says that this event cannot be handled: the consumer's retry policy sends it again later, or makes it a dead letter;
+   * without a policy it is one at once. Takes effect as {@link retry} does.
+   *
+   * @param reason kept with the dead letter
+   */
+  fail(reason: string): void {
+    this.#retries.set(this.id, reason);
+  }
+
+  /** Takes a request for a retry, or a failure, back. */
   done(): void {
     this.#retries.delete(this.id);
   }

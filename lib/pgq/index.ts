@@ -43,6 +43,7 @@ export {
   resetConsumer,
   rewindConsumer,
 } from './remote-consumer.ts';
+export type { RetryPolicy } from './retry-policy.ts';
 export { type ConsumerStatus, consumerStatus, type QueueStatus, queueStatus } from './status.ts';
 export { forceTick, type TickResult, tick } from './ticker.ts';
 export * from './types.ts';

@@ -15,6 +15,7 @@ import {
   readOptions,
   storeRetries,
   subjectOf,
+  type Unhandled,
 } from './consumer.ts';
 import { EVENT_COLUMNS, type EventRow, PgqEvent, type RetryRequests } from './event.ts';
 import { queryText } from './event-query.ts';
@@ -62,14 +63,19 @@ export async function consumeLeasedBatch(
     const { row, fence } = opened;
     const lease = new Lease(client, consumer, fence);
     const retries = newRetries();
-    let retried = 0;
+    const unhandled = { retried: 0, dead: 0 };
+    const count = (stored: Unhandled) => {
+      unhandled.retried += stored.retried;
+      unhandled.dead += stored.dead;
+    };
     const recordPosition = async (last: bigint) => {
-      await transaction(client, async () => {
+      const stored = await transaction(client, async () => {
         await lease.renew();
-        await storeRetries(client, batch, retries);
+        const stored = await storeRetries(client, consumer, batch, retries);
         await client.query('select pgq.set_batch_progress($1, $2)', [batch.id, last]);
+        return stored;
       });
-      retried += retries.size;
+      count(stored);
       retries.clear();
     };
     const batch: Batch = new Batch(
@@ -80,13 +86,18 @@ export async function consumeLeasedBatch(
       true,
     );
     try {
-      await lease.whileRenewing(() => runHandler(handler, batch, { client, deadline }));
+      await lease.whileRenewing(() =>
+        runHandler(handler, batch, { client, deadline }, consumer.retries && 'catch'),
+      );
       const result = await transaction(client, async () => {
         await lease.renew();
         await lease.release();
-        return closeBatch(client, batch, retries);
+        return closeBatch(client, consumer, batch, retries);
       });
-      if (result.did) result.did.retried += retried;
+      if (result.did) {
+        count(result.did);
+        Object.assign(result.did, unhandled);
+      }
       return result;
     } catch (error) {
       // Not waiting for the lease's end lets the batch come again as soon as the message does.

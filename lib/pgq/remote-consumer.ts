@@ -187,11 +187,11 @@ async function applyHeld(
   );
   if (skipped) {
     return new Closing(`select pgq.close_batch(${id})`, () => ({
-      did: { ...describe(batch, 0), skipped: true },
+      did: { ...describe(batch, { retried: 0, dead: 0 }), skipped: true },
       next: 'again',
     }));
   }
-  return closeBatch(source, batch, retries);
+  return closeBatch(source, consumer, batch, retries);
 }
 
 /**

@@ -35,11 +35,24 @@ const base = {
   deadAfterSeconds: z.number().min(60).default(1800),
 };
 
+/** Five repetitions at 10, 20, 40, 80 and 160 s outlast a restart of whatever the handler needs. */
+const retries = z
+  .strictObject({
+    maximum: z.int().min(0).max(1000).default(5),
+    baseSeconds: seconds.default(10),
+    maximumSeconds: seconds.default(3600),
+  })
+  .refine((policy) => policy.maximumSeconds >= policy.baseSeconds, {
+    path: ['maximumSeconds'],
+    message: 'must not be less than baseSeconds',
+  });
+
 const consumer = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('handler'),
     handler: name,
     transactional: z.boolean().default(true),
+    retries: retries.optional(),
     ...base,
   }),
   z.strictObject({ kind: z.literal('queue-mover'), target: name, targetQueue: name, ...base }),

@@ -44,6 +44,11 @@ export interface HandlerConsumerConfig extends ConsumerBase {
    * elsewhere or takes long; a lease keeps other workers away, and events are delivered at least once.
    */
   transactional: boolean;
+  /**
+   * For `handleEvent`: an event at which it throws is delivered again, after doubling times (seconds) and at most `maximum`
+   * times, then kept as a dead letter. Without it, the batch fails as a whole and comes again.
+   */
+  retries?: { maximum: number; baseSeconds: number; maximumSeconds: number } | undefined;
 }
 
 /** Moves events into a queue of another database. */

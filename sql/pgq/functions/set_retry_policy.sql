@@ -19,14 +19,17 @@ begin
     if max_retries is null then
         delete from pgq.retry_policy p where p.policy_owner = _owner;
     elsif max_retries >= 0 and base_interval >= interval '0' and max_interval >= base_interval and jitter between 0 and 1 then
-        insert into pgq.retry_policy as p (policy_owner, policy_max_retries, policy_base, policy_maximum, policy_jitter)
+        -- ON CONFLICT would lock the row, and the members of a group would wait for each other
+        if exists (select from pgq.retry_policy p
+                    where (p.policy_owner, p.policy_max_retries, p.policy_base, p.policy_maximum, p.policy_jitter)
+                        = (_owner, max_retries, base_interval, max_interval, jitter)) then
+            return 0;
+        end if;
+        insert into pgq.retry_policy (policy_owner, policy_max_retries, policy_base, policy_maximum, policy_jitter)
         values (_owner, max_retries, base_interval, max_interval, jitter)
         on conflict (policy_owner) do update
            set policy_max_retries = excluded.policy_max_retries, policy_base = excluded.policy_base,
-               policy_maximum = excluded.policy_maximum, policy_jitter = excluded.policy_jitter
-         where (p.policy_max_retries, p.policy_base, p.policy_maximum, p.policy_jitter)
-            is distinct from (excluded.policy_max_retries, excluded.policy_base, excluded.policy_maximum,
-                              excluded.policy_jitter);
+               policy_maximum = excluded.policy_maximum, policy_jitter = excluded.policy_jitter;
     else
         raise exception 'not a retry policy: % retries, % to %, jitter %', max_retries, base_interval, max_interval, jitter
             using errcode = 'invalid_parameter_value',
