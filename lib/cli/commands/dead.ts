@@ -42,6 +42,9 @@ function seconds(text: string): number {
   return milliseconds / 1000;
 }
 
+/** No limit: the largest int4. */
+const MOST = 2 ** 31 - 1;
+
 function which(ids: readonly string[], all: boolean | undefined): Which {
   if (ids.length > 0 === (all === true)) {
     throw new UsageError('CLI_WHICH_EVENTS', 'give either the ids of events or --all', {
@@ -96,12 +99,12 @@ export function registerDeadCommands(cli: Cli): void {
       ['skytools dead replay orders mailer --all', 'all, once their cause is mended'],
     ],
     async (context, [queue, consumer, ...ids], options) => {
-      const { countDeadLetters, replayDeadLetters } = await deadLetters();
+      const { listDeadLetters, replayDeadLetters } = await deadLetters();
       const chosen = which(ids, options.all);
       const client = await context.connect();
       if (options.dryRun) {
-        const [count] = await countDeadLetters(client, queue);
-        const events = 'all' in chosen ? (count?.events ?? 0) : chosen.ids.length;
+        const found = await listDeadLetters(client, queue!, consumer!, MOST);
+        const events = 'all' in chosen ? found.length : chosen.ids.length;
         return context.done({ queue, consumer, replayed: 0, events }, `would put back ${events} events`);
       }
       const replayed = await replayDeadLetters(client, queue!, consumer!, chosen);
@@ -127,7 +130,7 @@ export function registerDeadCommands(cli: Cli): void {
       const { listDeadLetters, purgeDeadLetters } = await deadLetters();
       const chosen = which(ids, options.all);
       const client = await context.connect();
-      const found = await listDeadLetters(client, queue!, consumer!, 2 ** 31 - 1);
+      const found = await listDeadLetters(client, queue!, consumer!, MOST);
       const events =
         'all' in chosen ? found.length : found.filter((letter) => chosen.ids.includes(letter.id)).length;
       if (options.dryRun)
