@@ -3,7 +3,8 @@
 -- created or granted is left out.
 grant usage on schema londiste to public;
 grant select on londiste.table_info, londiste.seq_info, londiste.applied_execute,
-    londiste.pending_fkeys, londiste.trigger_args to public;
+    londiste.pending_fkeys, londiste.trigger_args, londiste.copy_job, londiste.copy_chunk,
+    londiste.replay_progress, londiste.table_health to public;
 
 do $$
 declare
@@ -15,7 +16,9 @@ begin
         if to_regrole(v_role) is not null then
             execute format('grant select%s on londiste.table_info, londiste.seq_info,'
                            ' londiste.applied_execute, londiste.pending_fkeys,'
-                           ' londiste.trigger_args to %I',
+                           ' londiste.trigger_args, londiste.copy_job, londiste.copy_chunk,'
+                           ' londiste.replay_progress, londiste.table_health,'
+                           ' londiste.dead_event to %I',
                            case v_role when 'pgq_admin' then ', insert, update, delete' else '' end,
                            v_role);
         end if;
@@ -42,7 +45,7 @@ begin
                                  'find_trigger_faults')
                 then array['londiste_reader', 'londiste_writer']
             -- what pgq.maint_operations lists
-            when v_func.name in ('root_check_seqs', 'periodic_maintenance')
+            when v_func.name in ('root_check_seqs', 'periodic_maintenance', 'due_work')
                 then array['londiste_writer', 'pgq_admin']
             else array['londiste_writer']
         end;

@@ -1,0 +1,105 @@
+import type pg from 'pg';
+import { BusyError, errorMessage, UsageError } from '../../platform/errors.ts';
+import { transaction } from '../../postgres/transaction.ts';
+import { call } from '../errors.ts';
+import { hold, nodeState } from '../node-state.ts';
+import { atLocation, type NodeScope } from '../place.ts';
+import { atRoot, type Member, members } from './create-node.ts';
+
+/**
+ * Pauses or resumes a node's replay. Nobody is waited for: the lock of the position shows that no batch is being applied,
+ * and with it in hand the change is acknowledged at once.
+ *
+ * @throws BusyError while a batch is being applied: try again
+ */
+export async function setPaused(client: pg.Client, queue: string, paused: boolean): Promise<boolean> {
+  return transaction(client, async () => {
+    const { worker_name: worker } = await nodeState(client, queue);
+    await hold(client, queue, worker);
+    const { ret_code } = await call(client, 'pgq_node.set_consumer_paused($1, $2, $3)', [
+      queue,
+      worker,
+      paused,
+    ]);
+    await call(client, 'pgq_node.set_consumer_uptodate($1, $2, true)', [queue, worker]);
+    return ret_code === 200;
+  });
+}
+
+/** As {@link setPaused}, waiting for a batch that is being applied. */
+export async function setPausedSoon(
+  client: pg.Client,
+  queue: string,
+  paused: boolean,
+  pause: () => Promise<void>,
+  allows: () => boolean,
+): Promise<boolean> {
+  for (;;) {
+    try {
+      return await setPaused(client, queue, paused);
+    } catch (error) {
+      if (!(error instanceof BusyError) || !allows()) throw error;
+      await pause();
+    }
+  }
+}
+
+/**
+ * Removes a node from the cascade: from the root's list, its own database and every other member. Its tables and rows
+ * stay.
+ *
+ * @returns what could not be done, by node
+ * @throws UsageError LONDISTE_NODE_UNKNOWN, LONDISTE_NODE_HAS_SUBSCRIBERS
+ */
+export async function dropNode(
+  scope: NodeScope,
+  client: pg.Client,
+  queue: string,
+  name: string,
+): Promise<Record<string, string>> {
+  const here = await nodeState(client, queue);
+  const all = await members(client, queue);
+  const leaving = all.find((member) => member.node_name === name);
+  if (leaving === undefined) {
+    throw new UsageError('LONDISTE_NODE_UNKNOWN', `${name} is no member of ${queue}`, {
+      subject: { queue, node: name },
+      hint: 'skytools londiste members lists them',
+    });
+  }
+  const failures: Record<string, string> = {};
+  const visit = async (member: Member, body: (remote: pg.Client) => Promise<unknown>) => {
+    try {
+      if (member.node_name === here.node_name) await body(client);
+      else await atLocation(scope, member.node_location, body);
+    } catch (error) {
+      if (error instanceof UsageError) throw error;
+      failures[member.node_name] = errorMessage(error);
+    }
+  };
+  await visit(leaving, async (remote) => {
+    const { rows } = await remote.query<{ node_name: string }>(
+      'select node_name from pgq_node.get_subscriber_info($1)',
+      [queue],
+    );
+    if (rows.length > 0) {
+      throw new UsageError(
+        'LONDISTE_NODE_HAS_SUBSCRIBERS',
+        `${rows.map((row) => row.node_name).join(', ')} read from ${name}`,
+        {
+          subject: { queue, node: name },
+          hint: 'drop them first, or give them another provider',
+        },
+      );
+    }
+    const state = await nodeState(remote, queue);
+    if (state.node_type !== 'root') {
+      await atRoot(scope, queue, state.provider_location, (root) =>
+        call(root, 'pgq_node.unregister_location($1, $2)', [queue, name]),
+      );
+    }
+  });
+  const others = all.filter((member) => member.node_name !== name);
+  for (const member of [leaving, ...others])
+    await visit(member, (remote) => call(remote, 'pgq_node.drop_node($1, $2)', [queue, name]));
+  return failures;
+}

@@ -1,0 +1,263 @@
+import type pg from 'pg';
+import { keepingAlive } from '../../pgq/keep-alive.ts';
+import type { UnitResult } from '../../pgq/types.ts';
+import { BusyError, DeadlineError, errorMessage, SkytoolsError } from '../../platform/errors.ts';
+import { hasSqlState } from '../../postgres/errors.ts';
+import { transaction } from '../../postgres/transaction.ts';
+import type { MissingCounts } from '../apply/apply.ts';
+import { applyStaged } from '../apply/run.ts';
+import { rewriteFragments, stage } from '../apply/staging.ts';
+import { restoreForeignKeys } from '../copy/structure.ts';
+import { hold, type NodeState, nodeState } from '../node-state.ts';
+import { atLocation, type NodeScope } from '../place.ts';
+import { type NodeSettings, nodeSettings } from '../settings.ts';
+import { isNext, nextBatch, type SourceBatch } from '../source-batch.ts';
+import { holdsRows, type RealTable, realTable, subscriptions } from '../tables.ts';
+import { forwardEvents, makeTick } from './branch.ts';
+import { countMissing, forgetSnapshots, noteFaults, setAside } from './health.ts';
+import { obey } from './system-events.ts';
+
+/** A batch, or a part of it, as it was committed on the node. */
+export interface ReplayedBatch {
+  node: string;
+  batch: bigint;
+  /** The tick at its end. */
+  tick: bigint;
+  /** Events brought here. */
+  events: number;
+  /** False where the rest of a large batch comes in the next run. */
+  finished: boolean;
+  /** True where it was found applied, and only its end was told to the provider. */
+  skipped: boolean;
+  /** Updates and deletes that found no row. */
+  missingRows: number;
+}
+
+export type ReplayResult = UnitResult<ReplayedBatch | undefined>;
+
+/** Events a second that a subscriber applies at least, and so what one part of a leaf's batch may hold for the time left. */
+const SLOWEST_APPLY = 2_000;
+/** A part with more does not get faster, it only makes the transaction longer. */
+const LARGEST_PART = 400_000;
+
+/**
+ * One batch of a node: acknowledges a pause or a new provider, reads the provider's next batch, and commits rows, forwarded
+ * events and the node's position in one transaction, under the lock of that position. A branch then makes the batch's tick
+ * by itself, and the provider is told last; what a crash leaves out there, the next run repairs.
+ *
+ * @throws BusyError, DeadlineError; SkytoolsError LONDISTE_… with the error stored on the node
+ */
+export async function replayBatch(scope: NodeScope, database: string, queue: string): Promise<ReplayResult> {
+  scope.deadline.check(`replay of ${queue}`);
+  return scope.database(database, async (target) => {
+    const state = await acknowledge(target, queue, scope);
+    if (state.node_type === 'root' || state.paused) return { did: undefined, next: 'idle' };
+    try {
+      return await atLocation(scope, state.provider_location, (provider) =>
+        new Replay(scope, target, provider, queue, state, nodeSettings(scope.config, database, queue)).run(),
+      );
+    } catch (error) {
+      if (!(error instanceof BusyError || error instanceof DeadlineError))
+        await storeError(target, queue, state.worker_name, error);
+      throw error;
+    }
+  });
+}
+
+/** Reads the node's state; a change of pause or provider is acknowledged once no batch is being applied. */
+async function acknowledge(target: pg.Client, queue: string, scope: NodeScope): Promise<NodeState> {
+  const state = await nodeState(target, queue);
+  if (state.uptodate) return state;
+  return transaction(
+    target,
+    async () => {
+      await hold(target, queue, state.worker_name);
+      const seen = await nodeState(target, queue);
+      await target.query('select pgq_node.set_consumer_uptodate($1, $2, true)', [queue, state.worker_name]);
+      return { ...seen, uptodate: true };
+    },
+    { deadline: scope.deadline, subject: { queue } },
+  );
+}
+
+async function storeError(target: pg.Client, queue: string, worker: string, error: unknown): Promise<void> {
+  const text = error instanceof SkytoolsError ? `${error.message} (${error.code})` : errorMessage(error);
+  await target.query('select pgq_node.set_consumer_error($1, $2, $3)', [queue, worker, text]).catch(() => {});
+}
+
+class Replay {
+  readonly #scope: NodeScope;
+  readonly #target: pg.Client;
+  readonly #provider: pg.Client;
+  readonly #queue: string;
+  readonly #state: NodeState;
+  readonly #settings: NodeSettings;
+
+  constructor(
+    scope: NodeScope,
+    target: pg.Client,
+    provider: pg.Client,
+    queue: string,
+    state: NodeState,
+    settings: NodeSettings,
+  ) {
+    this.#scope = scope;
+    this.#target = target;
+    this.#provider = provider;
+    this.#queue = queue;
+    this.#state = state;
+    this.#settings = settings;
+  }
+
+  async run(): Promise<ReplayResult> {
+    const { worker_name: worker, node_name: node } = this.#state;
+    const batch = await nextBatch(this.#provider, this.#queue, worker, this.#settings);
+    if (batch === undefined) {
+      await noteFaults(this.#provider, this.#target, this.#queue);
+      await restoreForeignKeys(this.#target, this.#queue);
+      return { did: undefined, next: 'idle' };
+    }
+    let events = 0;
+    let finished = true;
+    const missing: MissingCounts = new Map();
+    const skipped = !isNext(batch, this.#state.completed_tick, this.#queue, worker);
+    if (!skipped) {
+      do {
+        const part = await this.#applyPart(batch, missing);
+        if (part === 'stopped') return { did: undefined, next: 'idle' };
+        events += part.events;
+        finished = part.finished;
+      } while (!finished && this.#scope.deadline.allows(PART_MS));
+    }
+    if (finished) {
+      if (this.#state.node_type === 'branch') await makeTick(this.#target, this.#queue, batch);
+      await this.#tellProvider(batch);
+    }
+    const missingRows = [...missing.values()].reduce((sum, count) => sum + count, 0);
+    return {
+      did: { node, batch: batch.batch_id, tick: batch.cur_tick_id, events, finished, skipped, missingRows },
+      next: 'again',
+    };
+  }
+
+  /** The whole batch in one transaction; on a leaf as much of it as fits into the time left, with its position. */
+  async #applyPart(
+    batch: SourceBatch,
+    missing: MissingCounts,
+  ): Promise<{ events: number; finished: boolean } | 'stopped'> {
+    const [scope, target, queue] = [this.#scope, this.#target, this.#queue];
+    const { worker_name: worker, node_type: type, combined_queue: combined } = this.#state;
+    return transaction(
+      target,
+      async () => {
+        const held = await hold(target, queue, worker);
+        if (
+          held.completed !== batch.prev_tick_id ||
+          held.provider !== this.#state.provider_node ||
+          held.paused
+        )
+          return 'stopped';
+        const subscribed = await subscriptions(target, queue);
+        // A table's copy has come as far as this node and takes the last step: law 7 on the table's side.
+        if (subscribed.some(({ state }) => state?.startsWith('do-sync'))) return 'stopped';
+        await target.query(`select londiste.set_session_replication_role('replica', true)`);
+        const tables = new Map<string, RealTable>();
+        for (const table of subscribed) {
+          if (table.state === 'ok' && holdsRows(table))
+            tables.set(table.name, await realTable(target, table, this.#settings));
+        }
+        const divisible = type === 'leaf' && combined === null;
+        const after = divisible ? await this.#doneEvent(batch) : undefined;
+        const limit = Math.max(
+          1_000,
+          Math.min(LARGEST_PART, Math.floor((scope.deadline.remainingMs() / 1000) * SLOWEST_APPLY)),
+        );
+        const events = await transaction(
+          this.#provider,
+          () =>
+            stage(this.#provider, target, {
+              batch: batch.batch_id,
+              tables: type === 'branch' ? undefined : [...tables.keys()],
+              after,
+              limit: divisible ? limit : undefined,
+            }),
+          { readOnly: true, deadline: scope.deadline, subject: { queue } },
+        );
+        if (type === 'branch') await forwardEvents(target, queue);
+        await rewriteFragments(target, tables);
+        const counts = await keepingAlive(this.#provider, () =>
+          applyStaged(target, {
+            tables,
+            idempotent: false,
+            strict: this.#settings.apply === 'strict',
+            setAside:
+              this.#settings.refusedEvents === 'stop'
+                ? undefined
+                : (event, sqlstate) => setAside(target, queue, batch.cur_tick_id, event, sqlstate),
+            onSystemEvent: (event) => obey(target, queue, event),
+          }),
+        );
+        for (const [table, count] of counts) missing.set(table, (missing.get(table) ?? 0) + count);
+        await countMissing(target, queue, counts);
+        const finished = !divisible || events < limit;
+        if (finished) {
+          await forgetSnapshots(this.#provider, target, queue, batch.prev_tick_id, tables);
+          await target.query(
+            'delete from londiste.replay_progress where queue_name = $1 and consumer_name = $2',
+            [queue, worker],
+          );
+          await target.query('select pgq_node.set_consumer_completed($1, $2, $3)', [
+            queue,
+            worker,
+            batch.cur_tick_id,
+          ]);
+        } else {
+          await target.query(
+            `insert into londiste.replay_progress as p (queue_name, consumer_name, tick_id, done_event)
+             select $1, $2, $3, max(ev_id) from pg_temp.londiste_batch
+             on conflict on constraint replay_progress_pkey
+             do update set tick_id = excluded.tick_id, done_event = excluded.done_event`,
+            [queue, worker, batch.cur_tick_id],
+          );
+        }
+        return { events, finished };
+      },
+      { deadline: scope.deadline, subject: { queue } },
+    ).catch((error) => {
+      // The server ended a statement because the function's time is over: the position stands where it was.
+      if (hasSqlState(error, '57014') && !scope.deadline.allows(0))
+        throw new DeadlineError(`batch ${batch.batch_id} of ${queue}`, { cause: error });
+      throw error;
+    });
+  }
+
+  async #doneEvent(batch: SourceBatch): Promise<bigint | undefined> {
+    const { rows } = await this.#target.query<{ done_event: bigint }>(
+      `select done_event from londiste.replay_progress
+        where queue_name = $1 and consumer_name = $2 and tick_id = $3`,
+      [this.#queue, this.#state.worker_name, batch.cur_tick_id],
+    );
+    return rows[0]?.done_event;
+  }
+
+  /** Finishes the batch; where the subtree's watermark was not told for five minutes, tells it first. */
+  async #tellProvider(batch: SourceBatch): Promise<void> {
+    const [provider, queue, node] = [this.#provider, this.#queue, this.#state.node_name];
+    const watermark = `.${node}.watermark`;
+    const { rows } = await provider.query<{ due: boolean }>(
+      `select last_seen >= interval '${WATERMARK_PERIOD}' as due from pgq.get_consumer_info($1, $2)`,
+      [queue, watermark],
+    );
+    if (rows[0]?.due) {
+      const { local_watermark: lowest } = await nodeState(this.#target, queue);
+      await provider.query('select pgq_node.set_subscriber_watermark($1, $2, $3)', [queue, node, lowest]);
+    }
+    await provider.query('select pgq.finish_batch($1)', [batch.batch_id]);
+  }
+}
+
+/** Time that another part of a batch is begun with, in milliseconds. */
+const PART_MS = 10_000;
+
+/** As the original's local_wm_publish_period. */
+const WATERMARK_PERIOD = '5 minutes';

@@ -1,0 +1,134 @@
+import { decodeUrlencoded } from '../pgq/codecs/urlencoded.ts';
+import { SkytoolsError } from '../platform/errors.ts';
+import type { Client } from '../postgres/connect.ts';
+import { quoteQualified } from '../postgres/quote.ts';
+import type { MissingRows, NodeSettings } from './settings.ts';
+
+/** A subscribed table as `londiste.table_info` has it. */
+export interface Subscription {
+  /** Name in the queue. */
+  name: string;
+  /** Name of the real table. */
+  dest: string;
+  /** NULL, `in-copy`, `catching-up`, `wanna-sync:T`, `do-sync:X` or `ok`. */
+  state: string | null;
+  /** Events visible in it are in the table already. */
+  snapshot: string | null;
+  attributes: Readonly<Record<string, string | null>>;
+}
+
+export async function subscriptions(client: Client, queue: string): Promise<Subscription[]> {
+  const { rows } = await client.query<{
+    table_name: string;
+    dest_table: string | null;
+    merge_state: string | null;
+    custom_snapshot: string | null;
+    table_attrs: string | null;
+  }>(
+    `select table_name, dest_table, merge_state, custom_snapshot, table_attrs
+       from londiste.table_info where queue_name = $1 and local order by nr, table_name`,
+    [queue],
+  );
+  return rows.map((row) => ({
+    name: row.table_name,
+    dest: row.dest_table ?? row.table_name,
+    state: row.merge_state,
+    snapshot: row.custom_snapshot,
+    attributes: decodeUrlencoded(row.table_attrs ?? ''),
+  }));
+}
+
+/** Handlers whose tables hold no rows here: their events are ignored. */
+const ROWLESS = ['vtable', 'fake_local', 'qtable'];
+
+/**
+ * Whether a table's events are applied to it.
+ *
+ * @throws SkytoolsError LONDISTE_HANDLER_UNKNOWN
+ */
+export function holdsRows(table: Subscription): boolean {
+  const handler = (table.attributes.handler ?? table.attributes.handlers ?? 'londiste').replace(/\(.*$/s, '');
+  if (handler === 'londiste') return true;
+  if (ROWLESS.includes(handler)) return false;
+  throw new SkytoolsError('LONDISTE_HANDLER_UNKNOWN', `table ${table.name} asks for handler ${handler}`, {
+    subject: { table: table.name },
+    hint: 'subscribe it again with a handler that `skytools londiste show-handlers` lists',
+  });
+}
+
+/** A column of a real table. */
+interface Column {
+  /** Type to cast text to, without a length: a cast would cut silently where an assignment complains. */
+  type: string;
+  /** Computed by the server: `s` and `v` are never written. */
+  generated: string;
+  /** `a`: identity ALWAYS, which an update cannot set. */
+  identity: string;
+}
+
+/** What applying to a real table has to know of it. */
+export interface RealTable {
+  name: string;
+  dest: string;
+  /** Quoted and qualified. */
+  quoted: string;
+  /** `only ` except for partitioned tables. */
+  only: string;
+  columns: ReadonlyMap<string, Column>;
+  /** Columns of the primary key. */
+  key: string[];
+  snapshot: string | null;
+  missingRows: MissingRows;
+}
+
+/** @throws SkytoolsError LONDISTE_TABLE_MISSING */
+export async function realTable(
+  client: Client,
+  table: Subscription,
+  settings: NodeSettings,
+): Promise<RealTable> {
+  const quoted = quoteQualified(table.dest);
+  const { rows } = await client.query<{
+    column: string;
+    type: string;
+    generated: string;
+    identity: string;
+    kind: string;
+    key: number | null;
+  }>(
+    `select a.attname as column, format_type(a.atttypid, -1) as type, a.attgenerated as generated,
+            a.attidentity as identity, c.relkind as kind,
+            array_position((i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum) as key
+       from pg_catalog.pg_class c
+       join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+       left join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisprimary
+      where c.oid = to_regclass($1)
+      order by a.attnum`,
+    [quoted],
+  );
+  if (rows.length === 0) {
+    throw new SkytoolsError(
+      'LONDISTE_TABLE_MISSING',
+      `the subscribed table ${table.dest} does not exist here`,
+      {
+        subject: { table: table.name },
+        hint: 'create it again and run `skytools londiste resync`, or `skytools londiste remove-table`',
+      },
+    );
+  }
+  return {
+    name: table.name,
+    dest: table.dest,
+    quoted,
+    only: rows[0]!.kind === 'p' ? '' : 'only ',
+    columns: new Map(
+      rows.map(({ column, type, generated, identity }) => [column, { type, generated, identity }]),
+    ),
+    key: rows
+      .filter((row) => row.key !== null)
+      .sort((a, b) => a.key! - b.key!)
+      .map((row) => row.column),
+    snapshot: table.snapshot,
+    missingRows: settings.tables[table.name]?.missingRows ?? settings.missingRows,
+  };
+}
