@@ -26,13 +26,13 @@ try {
     create table plain (like pgq.event_1_0 including all);
     create sequence plain_id_seq;
     alter table plain alter ev_id set default nextval('plain_id_seq')`);
-  const call = `select pgq.insert_event('q', 'U:id', '${DATA}');`;
+  const call = `select pgq.insert_event('q', 'update', '${DATA}');`;
   const scripts = {
     c: { database: 'c', sql: call },
     ours: { database: 'ours', sql: call },
     plain: {
       database: 'ours',
-      sql: `insert into plain (ev_time, ev_type, ev_data) values (now(), 'U:id', '${DATA}') returning ev_id;`,
+      sql: `insert into plain (ev_time, ev_type, ev_data) values (now(), 'update', '${DATA}') returning ev_id;`,
     },
   };
   const names = Object.keys(scripts) as (keyof typeof scripts)[];

@@ -147,9 +147,10 @@ describe('a database with one queue after a thrown-away one', () => {
       },
     ]);
     expect(await value(client, "select pgq.next_batch('myqueue', 'consumer')")).toBe('2');
-    expect((await client.query('select * from pgq.batch_event_tables(2)')).rows).toEqual([
-      { batch_event_tables: 'pgq.event_2_0' },
-    ]);
+    // the previous table may come first, while transactions of other databases hold the tick's xmin back
+    expect((await client.query('select * from pgq.batch_event_tables(2)')).rows.at(-1)).toEqual({
+      batch_event_tables: 'pgq.event_2_0',
+    });
     const events = (await client.query('select * from pgq.get_batch_events(2)')).rows;
     expect(
       events.map((event) => [event.ev_id, event.ev_type, event.ev_data, event.ev_extra1, event.ev_extra4]),
