@@ -229,10 +229,10 @@ if (SECTIONS.includes('push')) {
     cpu.ours.push(one.cpu / segments.length);
     rmSync(path.join(data, 'pg_wal/.skytools'), { recursive: true, force: true });
     const command = pgbackrest(`push${round}`, data, { 'archive-async': 'y' });
-    execFileSync('sh', ['-c', `${command} stanza-create --no-online`]);
+    await run('sh', ['-c', `${command} stanza-create --no-online`]);
     theirs.push((await archiveLoop(data, `${command} archive-push %p`)).wall);
     const sync = pgbackrest(`sync${round}`, data, { 'archive-async': 'n' });
-    execFileSync('sh', ['-c', `${sync} stanza-create --no-online`]);
+    await run('sh', ['-c', `${sync} stanza-create --no-online`]);
     cpu.theirs.push((await archiveLoop(data, `${sync} archive-push %p`)).cpu / segments.length);
   }
   report(`push of ${segments.length} segments: skytools, zstd -1`, seconds(median(ours)));
@@ -294,7 +294,7 @@ async function recovery(command: string): Promise<number> {
 if (SECTIONS.includes('fetch')) {
   await archiveLoop(data, `${skytools} wal push --archive s3://bench/fetch %p`);
   const command = pgbackrest('fetch', data, { 'archive-async': 'y' });
-  execFileSync('sh', ['-c', `${command} stanza-create --no-online`]);
+  await run('sh', ['-c', `${command} stanza-create --no-online`]);
   await archiveLoop(data, `${command} archive-push %p`);
   execFileSync('chmod', ['-R', '0777', at('spool'), at('log'), at('lock')]);
   const get = pgbackrest('fetch', at('recovery', 'pg'), { 'archive-async': 'y' });
