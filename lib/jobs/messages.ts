@@ -29,13 +29,13 @@ const schemas = {
   }),
   /** One batch of a Londiste node. */
   replay: v.object({ ...envelope, kind: v.literal('replay'), database: name, queue: name }),
-  /** One chunk, or one step of the plan, of a table copy into a database. */
+  /** One step of the copy of a subscribed table: its plan, a chunk, or catching up. */
   copy: v.object({
     ...envelope,
     kind: v.literal('copy'),
     database: name,
-    job: v.optional(name),
-    table: v.optional(name),
+    queue: name,
+    table: name,
   }),
   /** One pull of WAL of a cluster, or the registration of an uploaded object. */
   'wal-archive': v.object({

@@ -64,14 +64,38 @@ const consumer = z.discriminatedUnion('kind', [
   }),
 ]);
 
+const missingRows = z.enum(['ignore', 'stop', 'upsert']);
+
+/** A Londiste node that is run here; lib/londiste/settings.ts has the defaults. */
+const node = z.strictObject({
+  database: name,
+  queue: name,
+  apply: z.enum(['set', 'strict']).optional(),
+  missingRows: missingRows.optional(),
+  tables: z.record(name, z.strictObject({ missingRows })).optional(),
+  refusedEvents: z.enum(['stop', 'set-aside']).optional(),
+  chunkBytes: z.int().min(8192).optional(),
+  minLagSeconds: seconds.optional(),
+  minCount: z.int().positive().optional(),
+  minIntervalSeconds: seconds.optional(),
+});
+
 const schema = z
   .strictObject({
     databases: z.record(name, database),
     consumers: z.record(key, consumer).default({}),
-    londiste: z.record(name, z.unknown()).default({}),
+    londiste: z.strictObject({ nodes: z.record(name, node).default({}) }).prefault({}),
     walmgr: z.record(name, z.unknown()).default({}),
   })
   .superRefine((config, context) => {
+    for (const [key, { database }] of Object.entries(config.londiste.nodes)) {
+      if (database in config.databases) continue;
+      context.addIssue({
+        code: 'custom',
+        path: ['londiste', 'nodes', key, 'database'],
+        message: `database "${database}" is not configured under "databases"`,
+      });
+    }
     for (const [key, value] of Object.entries(config.consumers)) {
       for (const field of ['database', 'target'] as const) {
         const reference = field in value ? (value as Record<string, unknown>)[field] : undefined;
