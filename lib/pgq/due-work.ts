@@ -15,7 +15,7 @@ export const queueDueWork: DueWorkProvider = async (
   database: string,
 ): Promise<DueWork> => {
   const installed = await client.query<{ installed: boolean; admin: boolean }>(
-    `select to_regclass('pgq.consumer_lease') is not null as installed,
+    `select to_regclass('pgq.delayed_event') is not null as installed,
             coalesce(has_table_privilege(to_regclass('pgq.retry_queue'), 'SELECT'), false) as admin`,
   );
   if (!installed.rows[0]!.installed) return { jobs: [], idleSeconds: undefined };
@@ -66,11 +66,13 @@ async function dueConsumers(client: Client, config: Config, database: string): P
 /** Time between two rounds of maintenance, in seconds: pgqd's maint_period. A rotation held back is tried again no sooner. */
 const MAINTENANCE_PERIOD = 120;
 
-/** Whether an event has to come back from the retry queue, or a round of maintenance is due and has something to do. */
+/** Whether an event has to come from the retry queue or its delay, or a round of maintenance is due and has something to do. */
 async function maintenanceDue(client: Client): Promise<boolean> {
   const { rows } = await client.query<{ due: boolean }>(
     `select exists (select 1 from pgq.retry_queue r join pgq.queue q on q.queue_id = r.ev_queue
                      where r.ev_retry_after <= now() and not q.queue_disable_insert)
+         or exists (select 1 from pgq.delayed_event d join pgq.queue q on q.queue_id = d.ev_queue
+                     where d.ev_not_before <= now() and not q.queue_disable_insert)
          or (not exists (select 1 from pgq.maintenance_run
                           where finished_at > now() - interval '${MAINTENANCE_PERIOD} seconds')
              and exists (select 1 from pgq.maint_operations() m where m.func_name <> 'vacuum')) as due`,
@@ -80,14 +82,15 @@ async function maintenanceDue(client: Client): Promise<boolean> {
 
 /**
  * Seconds since an event was last seen by a tick, by the tick at which the event sequence last moved; 0 while events wait
- * for a tick or a retry is due within a minute. Walks back over the idle ticks of each queue only.
+ * for a tick or an event is to enter the queue within a minute. Walks back over the idle ticks of each queue only.
  */
 async function idleSeconds(client: Client, admin: boolean): Promise<number | undefined> {
   const { rows } = await client.query<{ idle: Int8 | null }>(
     `select extract(epoch from now() - max(greatest(
               case when pgq.seq_getval(q.queue_event_seq) > last.tick_event_seq then now() end,
               coalesce(moved.tick_time, last.tick_time),
-              ${admin ? `(select now() from pgq.retry_queue r where r.ev_queue = q.queue_id and r.ev_retry_after <= now() + interval '1 minute' limit 1)` : 'null'}
+              ${admin ? soon('pgq.retry_queue', 'ev_retry_after') : 'null'},
+              ${admin ? soon('pgq.delayed_event', 'ev_not_before') : 'null'}
             )))::int8 as idle
        from pgq.queue q
       cross join lateral (
@@ -105,3 +108,7 @@ async function idleSeconds(client: Client, admin: boolean): Promise<number | und
   const idle = rows[0]?.idle ?? null;
   return idle === null ? undefined : Math.max(0, Number(idle));
 }
+
+/** SQL: now() where an event of queue `q` in this table is due within a minute, else NULL. */
+const soon = (table: string, time: string) =>
+  `(select now() from ${table} w where w.ev_queue = q.queue_id and w.${time} <= now() + interval '1 minute' limit 1)`;

@@ -43,11 +43,44 @@ export class Producer {
    * @throws SkytoolsError PGQ_QUEUE_MISSING, PGQ_INSERT_DISABLED
    */
   async insert(client: Client, event: NewEvent): Promise<EventId> {
+    return this.#insertBy(
+      client,
+      'select pgq.insert_event($1, $2, $3, $4, $5, $6, $7) as id',
+      payload(event),
+    );
+  }
+
+  /**
+   * Inserts one event that enters the queue at `notBefore` or some seconds later, with `pgq.insert_event_at`.
+   *
+   * @returns the id that it has then
+   * @throws SkytoolsError PGQ_QUEUE_MISSING, PGQ_INSERT_DISABLED, PGQ_NOT_INSTALLED
+   */
+  async insertAt(client: Client, notBefore: Date, event: NewEvent): Promise<EventId> {
+    return this.#insertBy(client, 'select pgq.insert_event_at($1, $2, $3, $4, $5, $6, $7, $8) as id', [
+      notBefore.toISOString(),
+      ...payload(event),
+    ]);
+  }
+
+  /**
+   * Inserts one event unless one with the same key was inserted within the window, with `pgq.insert_event_once`. Makes a
+   * producer repeatable.
+   *
+   * @returns its id, or that of the first event with the key
+   * @throws SkytoolsError PGQ_QUEUE_MISSING, PGQ_INSERT_DISABLED, PGQ_NOT_INSTALLED
+   */
+  async insertOnce(client: Client, key: string, windowSeconds: number, event: NewEvent): Promise<EventId> {
+    return this.#insertBy(client, 'select pgq.insert_event_once($1, $2, $3, $4, $5, $6, $7, $8, $9) as id', [
+      key,
+      `${windowSeconds} seconds`,
+      ...payload(event),
+    ]);
+  }
+
+  async #insertBy(client: Client, call: string, values: (string | null)[]): Promise<EventId> {
     try {
-      const { rows } = await client.query<{ id: Int8 }>(
-        'select pgq.insert_event($1, $2, $3, $4, $5, $6, $7) as id',
-        [this.queue, ...payload(event)],
-      );
+      const { rows } = await client.query<{ id: Int8 }>(call, [this.queue, ...values]);
       return eventId(rows[0]!.id);
     } catch (error) {
       throw pgqError(error, { queue: this.queue });

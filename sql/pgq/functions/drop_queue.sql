@@ -5,7 +5,8 @@
 -- Parameters: x_force - drop it even with consumers attached
 -- Returns: 1
 -- Calls: pgq.unregister_consumer(), pgq._generate_dispatch()
--- Writes: pgq.queue, pgq.tick, pgq.subscription, pgq.consumer, pgq.retry_queue, pg_class, pg_proc
+-- Writes: pgq.queue, pgq.tick, pgq.subscription, pgq.consumer, pgq.retry_queue, pgq.delayed_event, pgq.event_key,
+--   pg_class, pg_proc
 create or replace function pgq.drop_queue(x_queue_name text, x_force boolean)
 returns integer as $$
 declare

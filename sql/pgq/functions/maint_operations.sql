@@ -27,6 +27,18 @@ begin
         return next;
     end if;
 
+    func_arg := null;
+    if exists (select from pgq.delayed_event d
+                 join pgq.queue q on q.queue_id = d.ev_queue
+                where d.ev_not_before <= pg_catalog.now() and not q.queue_disable_insert) then
+        func_name := 'pgq.maint_delayed_events';
+        return next;
+    end if;
+    if exists (select from pgq.event_key k where k.key_until <= pg_catalog.now()) then
+        func_name := 'pgq.maint_event_keys';
+        return next;
+    end if;
+
     return query
         select e.name, q.queue_name
           from pgq.queue q, pg_catalog.unnest(q.queue_extra_maint) with ordinality as e (name, position)

@@ -22,14 +22,14 @@ declare
             "event_fail", "event_fail_many", "set_retry_policy"
         ],
         "pgq_writer": [
-            "current_event_table", "insert_event", "insert_events", "jsontriga", "logutriga", "sqltriga", "_check_switch"
+            "current_event_table", "insert_event", "insert_event_at", "insert_event_once", "insert_events", "jsontriga", "logutriga", "sqltriga", "_check_switch"
         ],
         "pgq_admin": [
             "create_fast_trigger", "drop_fast_trigger", "refresh_fast_triggers", "_fast_classic", "_fast_comparable",
             "_fast_data", "_fast_events", "_fast_json_types", "_fast_rows", "_fast_same", "_fast_shape", "_fast_source", "_fast_value",
             "_trigger_arguments", "_value_same", "_when",
             "create_queue", "drop_queue", "event_retry_raw", "grant_perms", "insert_event_raw", "maint_operations",
-            "maint_retry_events", "maint_rotate_tables_step1", "maint_rotate_tables_step2",
+            "maint_delayed_events", "maint_event_keys", "maint_retry_events", "maint_rotate_tables_step1", "maint_rotate_tables_step2",
             "maint_tables_to_vacuum", "seq_setval", "set_queue_config", "ticker", "tune_storage",
             "upgrade_schema", "_check_tx_limit", "_complete_queue", "_dispatch_tree", "_generate_dispatch", "_generate_insert",
             "_grant_perms_from", "_subscription_of"
@@ -55,7 +55,8 @@ begin
 
     grant usage on schema pgq to public;
     revoke all on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.event_template, pgq.retry_queue,
-        pgq._first_event_tick, pgq._ticker_state, pgq.failed_queue, pgq.retry_policy from public;
+        pgq._first_event_tick, pgq._ticker_state, pgq.failed_queue, pgq.retry_policy, pgq.delayed_event,
+        pgq.event_key from public;
     grant select on pgq.retry_policy to public;
     grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription to public;
     if pg_catalog.to_regrole('pgq_reader') is not null then
@@ -64,7 +65,8 @@ begin
     end if;
     if pg_catalog.to_regrole('pgq_admin') is not null then
         grant select, insert, update, delete
-            on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue, pgq.failed_queue, pgq.retry_policy
+            on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue, pgq.failed_queue, pgq.retry_policy,
+               pgq.delayed_event, pgq.event_key
             to pgq_admin;
         grant select, insert, truncate on pgq.event_template to pgq_admin;
     end if;

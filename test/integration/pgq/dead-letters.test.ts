@@ -131,3 +131,37 @@ test('of two who replay a dead letter at the same time one does', async () => {
   expect(results.map((result) => result.status).sort()).toEqual(['fulfilled', 'rejected']);
   expect(await db.query('select count(*)::int as n from pgq.event_1 where ev_owner = 1')).toEqual([{ n: 1 }]);
 });
+
+test('consumers fail and replay, producers insert, and nobody else does either or reads the tables', async () => {
+  const db = await testDatabase();
+  const granted = await db.query(
+    `select p.proname as name, array_agg(distinct r.name) filter (
+              where has_function_privilege(case r.name when 'public' then 'pg_monitor' else r.name end, p.oid, 'execute')) as roles
+       from pg_proc p, unnest('{pgq_reader,pgq_writer,public}'::text[]) r (name)
+      where p.pronamespace = 'pgq'::regnamespace
+        and p.proname ~ '^(event_fail|failed_event|set_retry_policy|insert_event(s|_at|_once)$|maint_(delayed|event_keys)|_subscription_of)'
+      group by 1`,
+  );
+  expect(Object.fromEntries(granted.map(({ name, roles }) => [name, roles]))).toEqual({
+    _subscription_of: null,
+    event_fail: ['pgq_reader'],
+    event_fail_many: ['pgq_reader'],
+    event_failed: ['pgq_reader'],
+    failed_event_count: ['pgq_reader'],
+    failed_event_delete: ['pgq_reader'],
+    failed_event_list: ['pgq_reader'],
+    failed_event_retry: ['pgq_reader'],
+    insert_event_at: ['pgq_writer'],
+    insert_event_once: ['pgq_writer'],
+    insert_events: ['pgq_writer'],
+    maint_delayed_events: null,
+    maint_event_keys: null,
+    set_retry_policy: ['pgq_reader'],
+  });
+  expect(
+    await db.query(
+      `select t from unnest('{failed_queue,delayed_event,event_key}'::text[]) t
+        where has_table_privilege('pgq_writer', 'pgq.' || t, 'select, insert, update, delete')`,
+    ),
+  ).toEqual([]);
+});
