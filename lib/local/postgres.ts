@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -6,10 +6,8 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
+import { text } from 'node:stream/consumers';
 import { SkytoolsError } from '../platform/errors.ts';
-
-const run = promisify(execFile);
 
 /** Where a PostgreSQL distribution keeps its programs. */
 export interface PostgresBinaries {
@@ -161,6 +159,19 @@ export async function freePort(): Promise<number> {
   });
 }
 
+/** @throws SkytoolsError LOCAL_POSTGRES_FAILED with what initdb said */
+async function initdb(program: string, args: string[], options: SpawnOptions): Promise<void> {
+  // A process group of its own, as the server's: Ctrl-C in the terminal is for us.
+  const child = spawn(program, args, { ...options, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  const [code, complaint] = await Promise.all([ended, text(child.stderr!)]);
+  if (code === 0) return;
+  throw new SkytoolsError('LOCAL_POSTGRES_FAILED', `initdb failed: ${complaint.slice(-2000).trim()}`);
+}
+
 const QUICK_SETTINGS = { fsync: false, synchronous_commit: false, full_page_writes: false };
 
 const running = new Set<ChildProcess>();
@@ -230,7 +241,7 @@ export async function startPostgres(options: EmbeddedPostgresOptions = {}): Prom
       '--locale=C',
       '--no-sync',
     ];
-    await run(path.join(binaries.bin, 'initdb'), [...flags, ...(options.initdb ?? [])], {
+    await initdb(path.join(binaries.bin, 'initdb'), [...flags, ...(options.initdb ?? [])], {
       ...account,
       cwd: home,
       env: environment,

@@ -56,7 +56,7 @@ function stepsOf(kind: InstallKind, state: DatabaseState, version: string): stri
     case 'fresh':
       return [`create the schemas and functions of version ${version}`];
     case 'current':
-      return [`nothing: version ${state.installed?.version} is installed and unchanged`];
+      return [`nothing to do: version ${state.installed?.version} is installed`];
     case 'upgrade':
       return [
         `replace the functions of ${state.installed ? `version ${state.installed.version}` : 'an unrecorded version'} by those of ${version}`,

@@ -36,7 +36,7 @@ export function registerInstallCommands(cli: Cli): void {
       const version = packageVersion();
       if (options.dryRun) {
         const plan = await planFor(client, version);
-        for (const step of plan.steps) context.note(`would ${step}`);
+        for (const step of plan.steps) context.note(plan.kind === 'current' ? step : `would ${step}`);
         for (const missing of plan.missing) context.warn(`missing ${missing}`);
         for (const warning of plan.warnings) context.warn(warning);
         if (context.json) await context.done(plan, '');

@@ -36,7 +36,9 @@ export function registerInvokeCommand(cli: Cli): void {
         const handler = await loadHandler(name!);
         const result = await withLogsOnStderr(context, () =>
           handler(event, lambdaContext(name!, options.timeout)),
-        );
+        ).catch((error) => {
+          throw ownError(error);
+        });
         const { toJson } = await import('../output.ts');
         context.write(`${toJson(result ?? null)}\n`);
         const failures = (result as { batchItemFailures?: unknown[] } | undefined)?.batchItemFailures;
@@ -116,6 +118,14 @@ const unknownFunction = (name: string) =>
   new UsageError('CLI_UNKNOWN_FUNCTION', `there is no function "${name}"`, {
     hint: 'run `npm run build` if it is new; docs/reference lists the functions',
   });
+
+/** A built function carries the error classes of its own bundle: its errors become those that this program knows. */
+function ownError(error: unknown): unknown {
+  if (error instanceof SkytoolsError || !(error instanceof Error) || !('toJSON' in error)) return error;
+  const { name, message, code, hint, subject } = error as SkytoolsError;
+  const Kind = name === 'UsageError' ? UsageError : SkytoolsError;
+  return new Kind(code, message, { subject, cause: error, ...(hint === undefined ? {} : { hint }) });
+}
 
 /** What a handler reads of Lambda's context. */
 function lambdaContext(name: string, timeoutSeconds: number): object {

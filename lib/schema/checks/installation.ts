@@ -75,10 +75,12 @@ async function checkVersion(state: DatabaseState, version: string): Promise<Find
 async function checkDrift(client: Client): Promise<Finding[]> {
   const drift = await findDrift(client);
   if (drift.length === 0) return [ok('drift', 'every function is as installed')];
+  // A changed function may be a wish; one that is gone breaks those who call it.
+  const finding = drift.some((item) => item.change === 'missing') ? fault : warning;
   const named = drift.slice(0, NAMED).map((item) => `${item.function} (${item.change})`);
   const more = drift.length > NAMED ? ` and ${drift.length - NAMED} more` : '';
   return [
-    warning(
+    finding(
       'drift',
       `${drift.length} functions differ from what was installed: ${named.join(', ')}${more}`,
       'run `skytools install --repair` to put them back',

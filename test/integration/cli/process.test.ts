@@ -104,4 +104,10 @@ it('invoke runs a function once with a job message, and answers 1 when the messa
   expect(failed.code).toBe(1);
   expect(JSON.parse(failed.stdout).batchItemFailures).toHaveLength(1);
   expect((await skytools(['invoke', 'none', '--config', config])).stderr).toContain('CLI_UNKNOWN_FUNCTION');
+
+  // An error of a built function, whose classes are not this program's, keeps its code.
+  const refused = await start(['invoke', 'sweep', '--config', config]).ended;
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain('no queue is configured for tick messages');
+  expect(refused.stderr).not.toContain('UNEXPECTED');
 });

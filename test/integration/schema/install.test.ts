@@ -294,6 +294,11 @@ describe('doctor', () => {
     expect(found.get('trigger-disabled')?.message).toContain('trigger off');
     for (const finding of found.values()) if (finding.level !== 'ok') expect(finding.hint).toBeTruthy();
 
+    expect(found.get('drift')?.level).toBe('warning');
+    await database.query('drop function pgq.finish_batch(bigint)');
+    const missing = (await doctor(database)).json<Findings>().find(({ check }) => check === 'drift');
+    expect(missing).toMatchObject({ level: 'fault' });
+
     expect((await install(database, '--repair')).code).toBe(0);
     const repaired = (await doctor(database)).json<Findings>();
     expect(repaired.find((finding) => finding.check === 'drift')?.level).toBe('ok');

@@ -16,8 +16,8 @@ function words(line: string): string[] {
   return (end < 0 ? found : found.slice(0, end)).map((word) => word.replace(/^(['"])(.*)\1$/, '$2'));
 }
 
-/** What is wrong with a command line, or nothing. */
-function fault(line: string): string | undefined {
+/** What is wrong with a command line, or nothing. A mention in running text may leave out arguments. */
+function fault(line: string, mention = false): string | undefined {
   let command: Command = program;
   let args = 0;
   const [, ...rest] = words(line);
@@ -37,6 +37,7 @@ function fault(line: string): string | undefined {
   }
   if (command.commands.length > 0 && rest.length > 0)
     return args > 0 ? `no command ${rest.join(' ')}` : undefined;
+  if (mention) return undefined;
   const wanted = command.registeredArguments;
   const variadic = wanted.some((argument) => argument.variadic);
   const required = wanted.filter((argument) => argument.required).length;
@@ -58,12 +59,19 @@ describe('examples', () => {
 
   const documents = [
     'README.md',
-    ...['docs', 'docs/guides', 'docs/reference'].flatMap((directory) =>
+    ...['docs', 'docs/guides', 'docs/operations', 'docs/reference'].flatMap((directory) =>
       existsSync(path.join(root, directory))
         ? readdirSync(path.join(root, directory)).map((file) => path.join(directory, file))
         : [],
     ),
   ].filter((file) => file.endsWith('.md') && existsSync(path.join(root, file)));
+
+  it.each(documents)('in the running text of %s are commands and options that exist', (file) => {
+    const text = readFileSync(path.join(root, file), 'utf8').replace(/^```[\s\S]*?^```/gm, '');
+    for (const [, command] of text.matchAll(/`(?:npx )?(skytools [^`:]*)`/g)) {
+      expect(fault(command!, true), command).toBeUndefined();
+    }
+  });
 
   it.each(documents)('in the code blocks of %s are command lines that exist', (file) => {
     const text = readFileSync(path.join(root, file), 'utf8');
