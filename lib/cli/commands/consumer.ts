@@ -85,12 +85,17 @@ export function registerConsumerCommands(cli: Cli): void {
       .option('--dry-run', 'say what would be lost; change nothing'),
     [['skytools consumer unregister orders mailer', 'asks first, and says how many events wait for it']],
     async (context, [queue, consumer], options) => {
-      const [{ unregisterConsumer }, { consumerStatus }] = await Promise.all([queues(), status()]);
+      const [{ unregisterConsumer }, { consumerStatus }, { countDeadLetters }] = await Promise.all([
+        queues(),
+        status(),
+        import('../../pgq/dead-letters.ts'),
+      ]);
       const client = await context.connect();
       const [found] = await consumerStatus(client, queue!, consumer!);
       if (!found)
         return context.done({ queue, consumer, removed: 0 }, `${consumer} is not registered on ${queue}`);
-      const losses = `${found.pendingEvents ?? 0} events pending, ${found.retryEvents ?? 0} waiting for retry`;
+      const dead = (await countDeadLetters(client, queue!)).find((row) => row.consumer === consumer);
+      const losses = `${found.pendingEvents ?? 0} events pending, ${found.retryEvents ?? 0} waiting for retry, ${dead?.events ?? 0} dead letters`;
       if (options.dryRun) return context.done({ queue, consumer, removed: 0 }, `would lose ${losses}`);
       await context.confirm(`Unregister ${consumer} with ${losses}?`, options.yes);
       const removed = await unregisterConsumer(client, queue!, consumer!);

@@ -31,6 +31,7 @@ it('dead letters are counted, listed with their reason, replayed and purged; doc
   expect((await run('doctor')).stdout).toContain(
     'dead-letters: consumer "c" of queue "q" has given up 3 events',
   );
+  expect((await run('consumer', 'unregister', 'q', 'c', '--dry-run')).stderr).toContain('3 dead letters');
   expect((await run('uninstall', '--dry-run')).stderr).toContain('lost: 3 dead letters');
 
   expect((await run('dead', 'replay', 'q', 'c')).code).toBe(2);
