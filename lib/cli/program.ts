@@ -7,6 +7,7 @@ import { registerEventCommands } from './commands/event.ts';
 import { registerInstallCommands } from './commands/install.ts';
 import { registerInvokeCommand } from './commands/invoke.ts';
 import { registerLocalCommand } from './commands/local.ts';
+import { registerLondisteCommands } from './commands/londiste/register.ts';
 import { registerNewCommand } from './commands/new.ts';
 import { registerQadminCommand } from './commands/qadmin.ts';
 import { registerQueueCommands } from './commands/queue.ts';
@@ -33,6 +34,7 @@ const REGISTER = [
   registerDeadCommands,
   registerTriggerCommands,
   registerQadminCommand,
+  registerLondisteCommands,
   registerWalCommands,
   registerNewCommand,
   registerInvokeCommand,

@@ -16,7 +16,7 @@ export const londisteCapability: Capability = {
   async dueWork(client, config, database) {
     const known = (name: string | null) => name !== null && name in config.databases;
     const installed = await client.query(
-      `select where has_function_privilege(to_regprocedure('londiste.due_work(int)'),'execute')`,
+      `select where has_function_privilege(to_regprocedure('londiste.due_work(int)'),'execute') and to_regclass('pgq.tick') is not null`,
     );
     const { rows } = installed.rowCount
       ? await client.query<Due>('select queue,at,via,table_name as table from londiste.due_work($1)', [
