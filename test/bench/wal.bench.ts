@@ -324,13 +324,17 @@ if (SECTIONS.includes('pull')) {
     );
     rmSync(at('received'), { recursive: true, force: true });
     mkdirSync(at('received'));
-    let begun = performance.now();
+    let begun = 0;
     // Both begin with the oldest WAL that is there.
     const from = segments[0]!;
+    const receive = `/usr/lib/postgresql/15/bin/pg_receivewal -n -D ${at('received')} -d '${server.url()}' -S theirs`;
+    writeFileSync(at('received', before(from)), readFileSync(path.join(data, 'pg_wal', from)));
+    await run('bash', ['-c', `${receive} --create-slot`]);
+    begun = performance.now();
     await run('bash', [
       '-c',
-      `touch ${at('received')}/x; rm ${at('received')}/x; /usr/lib/postgresql/15/bin/pg_receivewal -n -D ${at('received')} -E ${endLsn} -d '${server.url()}' -S theirs --if-not-exists --create-slot; /usr/lib/postgresql/15/bin/pg_receivewal -n -D ${at('received')} -E ${endLsn} -d '${server.url()}' -S theirs; zstd -q -1 --rm -T2 ${at('received')}/*`,
-    ]).catch((error) => process.stderr.write(`${error.stderr}\n`));
+      `${receive} -E ${endLsn}; rm ${at('received', before(from))}; zstd -q -1 --rm -T2 ${at('received')}/*`,
+    ]);
     theirs.push((performance.now() - begun) / 1000);
     const received = readdirSync(at('received')).filter(
       (name) => name.endsWith('.zst') && !name.includes('partial'),
@@ -353,13 +357,19 @@ if (SECTIONS.includes('pull')) {
   await server.halt('fast');
 }
 
+/** The name of the segment before. */
+function before(name: string): string {
+  const number = BigInt(`0x${name.slice(16)}`) + 256n * BigInt(`0x${name.slice(8, 16)}`) - 1n;
+  const hex = (value: bigint) => value.toString(16).toUpperCase().padStart(8, '0');
+  return name.slice(0, 8) + hex(number / 256n) + hex(number % 256n);
+}
+
 /** Makes an archive that ends before a segment, so that a pull begins with it. */
 async function seed(prefix: string, next: string): Promise<void> {
-  const before = BigInt(`0x${next.slice(16)}`) + 256n * BigInt(`0x${next.slice(8, 16)}`) - 1n;
-  const hex = (value: bigint) => value.toString(16).toUpperCase().padStart(8, '0');
-  const name = next.slice(0, 8) + hex(before / 256n) + hex(before % 256n);
+  const name = before(next);
+  const number = BigInt(`0x${name.slice(16)}`) + 256n * BigInt(`0x${name.slice(8, 16)}`);
   const bytes = readFileSync(path.join(data, 'pg_wal', next));
-  bytes.writeBigUInt64LE(before * 16777216n, 8);
+  bytes.writeBigUInt64LE(number * 16777216n, 8);
   const file = at(name);
   writeFileSync(file, bytes);
   await run(skytools, ['wal', 'push', '--archive', `s3://bench/${prefix}`, file]);
@@ -403,11 +413,7 @@ if (SECTIONS.includes('backup')) {
     ]);
     times.ours.push((performance.now() - begun) / 1000);
     rss = Math.max(rss, Number(/rss (\d+)/.exec(stderr)?.[1] ?? 0) / 1024);
-    times.rest.push(
-      await timed(
-        `${command} --no-archive-check --no-archive-copy --start-fast --type=full --no-online --force backup`,
-      ),
-    );
+    times.rest.push(await timed(`${command} --type=full --no-online --force backup`));
     times.base.push(
       await timed(
         `rm -rf ${at('base')}; /usr/lib/postgresql/15/bin/pg_basebackup -c fast -X none -Ft --compress=client-zstd:level=1 -D ${at('base')} -d '${server.url()}'`,
