@@ -169,6 +169,8 @@ describe('install', () => {
       update pgq.subscription set sub_batch = nextval('pgq.batch_id_seq'), sub_next_tick = 2;
       insert into pgq.retry_queue (ev_retry_after, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data)
       values (now() - interval '1 minute', 1, now(), 1, 1, 't', 'retried');
+      insert into pgq.failed_queue (ev_failed_reason, ev_failed_time, ev_id, ev_time, ev_txid, ev_owner, ev_data)
+      values ('poison', now(), 99, now(), 1, 1, 'given up');
       create table watched (id int primary key, note text);
       create trigger capture after insert on watched for each row execute function pgq.logutriga('old')`);
     await database.query(
@@ -200,6 +202,9 @@ describe('install', () => {
     // The first event was inserted in the transaction of the first tick, which therefore does not show it.
     const expected = ['id=1&note=caught', 'in the batch', 'not ticked yet', 'retried', 'ticked before'];
     expect(seen.sort()).toEqual(expected);
+    expect(await database.query(`select ev_data from pgq.failed_event_list('old', 'reader')`)).toEqual([
+      { ev_data: 'given up' },
+    ]);
   });
 });
 
