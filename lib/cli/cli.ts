@@ -114,7 +114,7 @@ async function named(error: unknown): Promise<unknown> {
 }
 
 /** `error: message (CODE)` and its hint, or one JSON object. */
-export function formatError(error: unknown, json: boolean): string {
+function formatError(error: unknown, json: boolean): string {
   if (!(error instanceof SkytoolsError)) {
     const message = errorMessage(error);
     if (json) return `${toJson({ error: 'UNEXPECTED', message })}\n`;

@@ -24,7 +24,7 @@ export function toJson(value: unknown): string {
 }
 
 /** One cell as text. Line breaks are escaped in plain output, where one row is one line. */
-export function cellText(value: unknown): string {
+function cellText(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (value instanceof Date) return value.toISOString();
   if (typeof value === 'boolean') return value ? 'yes' : 'no';

@@ -20,7 +20,7 @@ import type { Io } from './io.ts';
 import { packageVersion } from './version.ts';
 
 /** The file that holds the configuration unless --config names another. */
-export const DEFAULT_CONFIG = 'skytools.config.ts';
+const DEFAULT_CONFIG = 'skytools.config.ts';
 
 /** Commands in the order of the help. */
 const REGISTER = [

@@ -52,8 +52,6 @@ export type JobKind = keyof typeof schemas;
 export type JobMessage = { [Kind in JobKind]: v.InferOutput<(typeof schemas)[Kind]> }[JobKind];
 export type JobOf<Kind extends JobKind> = Extract<JobMessage, { kind: Kind }>;
 
-export const JOB_KINDS = Object.keys(schemas) as JobKind[];
-
 /**
  * Reads a message body.
  *

@@ -26,7 +26,7 @@ export type Job<Kind extends JobKind> = (job: JobOf<Kind>, scope: JobScope) => P
 const connections = new WarmConnections();
 
 /** A scope for an invocation, also for handlers that are not driven by SQS. */
-export function jobScope(config: Config, deadline: Deadline): JobScope {
+function jobScope(config: Config, deadline: Deadline): JobScope {
   return {
     config,
     deadline,

@@ -148,7 +148,7 @@ export function systemBinaries(major: number): PostgresBinaries | undefined {
 }
 
 /** A TCP port that was free a moment ago. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

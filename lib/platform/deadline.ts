@@ -9,7 +9,7 @@ export interface RemainingTime {
  * Time kept back at the end of an invocation, in milliseconds: enough to roll back, release a lease and
  * send the next message over a slow connection (a TLS handshake plus two round trips across regions).
  */
-export const DEFAULT_RESERVE_MS = 2_000;
+const DEFAULT_RESERVE_MS = 2_000;
 
 /** When an invocation has to be at a checkpoint. Uses the monotonic clock, so a stepped wall clock does not matter. */
 export class Deadline {

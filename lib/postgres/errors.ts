@@ -32,7 +32,7 @@ export class PostgresError extends SkytoolsError {
   constructor(cause: pg.DatabaseError, subject: ErrorSubject = {}) {
     const sqlstate = cause.code ?? 'XX000';
     super(`PG_${sqlstate}`, QUOTES_VALUES.test(sqlstate) ? withoutValues(cause) : cause.message, {
-      ...(cause.hint ? { hint: cause.hint } : {}),
+      ...withHint(cause.hint ?? nextStep(sqlstate)),
       retryable: isRetryable(sqlstate),
       subject: {
         ...subject,
@@ -58,6 +58,23 @@ export class PostgresError extends SkytoolsError {
     Object.defineProperty(this, 'report', { enumerable: false });
   }
 }
+
+/** The next step for states, or classes of them, to which the server adds no hint itself. */
+const NEXT_STEPS = [
+  ['22', 'a value does not fit: compare the column types of both sides; the work comes again until it does'],
+  ['23', 'mend the row or the constraint that refuses it; the work comes again until then'],
+  ['28', 'check user and password of the connect string, and pg_hba.conf'],
+  ['3D000', 'check the database name of the connect string'],
+  ['42501', 'grant the missing right; `skytools doctor` names those that our functions need'],
+  ['42P01', 'check the name and its schema'],
+  ['53300', 'lower the concurrency of the functions, raise max_connections, or put a pooler in between'],
+  ['57P', 'the server is stopping or starting: try again when it is up'],
+] as const;
+
+const nextStep = (sqlstate: string): string | undefined =>
+  NEXT_STEPS.find(([states]) => sqlstate.startsWith(states))?.[1];
+
+const withHint = (hint: string | undefined) => (hint ? { hint } : {});
 
 function withoutValues(error: pg.DatabaseError): string {
   const place = [error.table && `table ${error.table}`, error.column && `column ${error.column}`];

@@ -7,7 +7,7 @@ export const SCHEMAS = ['skytools', 'pgq', 'pgq_ext', 'pgq_node', 'pgq_coop', 'l
 export const EXTENSIONS = ['londiste', 'pgq_coop', 'pgq_node', 'pgq_ext', 'pgq'] as const;
 
 /** The roles that rights are granted to. */
-export const ROLES = ['pgq_reader', 'pgq_writer', 'pgq_admin', 'londiste_reader', 'londiste_writer'] as const;
+const ROLES = ['pgq_reader', 'pgq_writer', 'pgq_admin', 'londiste_reader', 'londiste_writer'] as const;
 
 /** An object that the installing role would have to own. */
 export interface OwnedObject {

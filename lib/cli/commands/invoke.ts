@@ -68,7 +68,7 @@ async function readEvent(context: CommandContext, file: string | undefined): Pro
 }
 
 /** A job message becomes the body of an SQS event with one record. */
-export function asEvent(document: unknown): unknown {
+function asEvent(document: unknown): unknown {
   if (typeof document !== 'object' || document === null || !('kind' in document)) return document;
   return {
     Records: [

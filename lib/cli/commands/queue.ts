@@ -36,7 +36,7 @@ function queueState(row: QueueStatus): string {
 }
 
 /** `name=value` pairs as queue settings. @throws UsageError CLI_BAD_SETTING */
-export async function parseSettings(pairs: readonly string[]): Promise<QueueSettings> {
+async function parseSettings(pairs: readonly string[]): Promise<QueueSettings> {
   const { parseDuration } = await import('../../platform/duration.ts');
   const settings: Record<string, number | boolean> = {};
   for (const pair of pairs) {

@@ -84,7 +84,7 @@ export async function execute(
 }
 
 /** One line for each new connection. */
-export const connectionLine = ({ facts }: QadminSession): string =>
+const connectionLine = ({ facts }: QadminSession): string =>
   `qadmin (${packageVersion()}, server ${facts.serverVersion}, pgq ${facts.pgqVersion})\n`;
 
 async function connectTo(session: QadminSession, parts: ConnectParts): Promise<string> {

@@ -46,7 +46,7 @@ const KEPT_HEADERS = 1000;
  * Format, operation and key columns of an ev_type: `U:id,lang` (logutriga), `U` (sqltriga), `{"op":"UPDATE",…}`
  * (jsontriga), `R` (truncate). Undefined for events that no trigger function wrote.
  */
-export function parseEventType(type: string | null): TypeHeader | undefined {
+function parseEventType(type: string | null): TypeHeader | undefined {
   if (type === null) return undefined;
   if (headers.has(type)) return headers.get(type);
   const header = readHeader(type);

@@ -22,7 +22,7 @@ export const bundledHandler =
  *
  * @throws UsageError PGQ_HANDLER_INVALID where it exports neither function
  */
-export function checkHandler(consumer: string, module: Record<string, unknown>): Handler {
+function checkHandler(consumer: string, module: Record<string, unknown>): Handler {
   if (typeof module.handleBatch === 'function' || typeof module.handleEvent === 'function')
     return module as Handler;
   throw new UsageError(

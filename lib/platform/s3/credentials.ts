@@ -53,7 +53,7 @@ async function fromSharedFile(env: NodeJS.ProcessEnv): Promise<FoundCredentials 
 }
 
 /** The `name = value` lines of one section of an ini file. */
-export function parseProfile(text: string, profile: string): Record<string, string> {
+function parseProfile(text: string, profile: string): Record<string, string> {
   const values: Record<string, string> = {};
   let section = '';
   for (const line of text.split('\n')) {

@@ -11,7 +11,7 @@ export interface Credentials {
 export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /** Longest life of a presigned URL, in seconds: what S3 allows. */
-export const MAX_PRESIGN_SECONDS = 604_800;
+const MAX_PRESIGN_SECONDS = 604_800;
 
 const ALGORITHM = 'AWS4-HMAC-SHA256';
 
@@ -26,7 +26,7 @@ export interface SignableRequest {
 }
 
 /** Percent-encodes as Signature Version 4 wants it: everything but letters, digits and `-._~`. */
-export function encodeRfc3986(text: string): string {
+function encodeRfc3986(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
