@@ -34,10 +34,11 @@ begin
       join unnest(i_subconsumer_names) with ordinality n (name, place)
         on c.co_name = i_consumer_name || '.' || n.name
      where q.queue_name = i_queue_name
-     order by s.sub_batch is null, n.place
+       and s.sub_batch is not null
+     order by n.place
      limit 1
        for update of s skip locked;
-    if v_member.sub_batch is not null then
+    if found then
         update pgq.subscription
            set sub_active = now()
          where sub_queue = v_member.sub_queue and sub_consumer = v_member.sub_consumer;
@@ -45,7 +46,27 @@ begin
         batch_id := v_member.sub_batch;
         return;
     end if;
-    subconsumer_name := v_member.name;
+
+    -- The group's row comes before a member's, as in next_batch_custom: two workers that drew the same name would
+    -- wait for each other.
+    perform 1
+       from pgq.queue q
+       join pgq.subscription s on s.sub_queue = q.queue_id
+       join pgq.consumer c on c.co_id = s.sub_consumer
+      where q.queue_name = i_queue_name and c.co_name = i_consumer_name
+        for update of s;
+    select n.name
+      into subconsumer_name
+      from pgq.queue q
+      join pgq.subscription s on s.sub_queue = q.queue_id
+      join pgq.consumer c on c.co_id = s.sub_consumer
+      join unnest(i_subconsumer_names) with ordinality n (name, place)
+        on c.co_name = i_consumer_name || '.' || n.name
+     where q.queue_name = i_queue_name
+       and s.sub_batch is null
+     order by n.place
+     limit 1
+       for update of s skip locked;
 
     -- No free member: one that is not registered yet.
     if subconsumer_name is null then
