@@ -4,7 +4,9 @@ import type { JobKind } from '../lib/jobs/messages.ts';
 export type FunctionTrigger =
   | { schedule: string }
   /** Messages of one kind of job. `maximumConcurrency` bounds the connections to the databases. */
-  | { queue: JobKind; batchSize: number; maximumConcurrency: number };
+  | { queue: JobKind; batchSize: number; maximumConcurrency: number }
+  /** A URL of its own; requests carry a signature that the function checks. */
+  | { functionUrl: true };
 
 /** One deployed function. serverless.yml is checked against this list, and the local runner is driven by it. */
 export interface FunctionSpec {
@@ -19,6 +21,8 @@ export interface FunctionSpec {
   connects: boolean;
   /** Access to the object with the idle hints. */
   hints: 'none' | 'read' | 'write';
+  /** Access to the WAL archive; `expire` may delete as well, which writers must not. */
+  archive?: 'read' | 'write' | 'expire';
 }
 
 /** AWS: "set the visibility timeout to at least six times the function timeout". */
@@ -42,7 +46,7 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 60,
     memoryMb: 256,
     triggers: [{ queue: 'tick', batchSize: 1, maximumConcurrency: 10 }],
-    sends: ['tick', 'consume', 'maintain', 'replay', 'copy'],
+    sends: ['tick', 'consume', 'maintain', 'replay', 'copy', 'wal-archive', 'backup'],
     connects: true,
     hints: 'write',
   },
@@ -81,5 +85,45 @@ export const functions: readonly FunctionSpec[] = [
     sends: ['copy', 'replay'],
     connects: true,
     hints: 'none',
+  },
+  {
+    name: 'wal-archive',
+    timeoutSeconds: 300,
+    memoryMb: 512,
+    triggers: [{ queue: 'wal-archive', batchSize: 1, maximumConcurrency: 5 }],
+    sends: ['wal-archive', 'backup'],
+    connects: true,
+    hints: 'none',
+    archive: 'write',
+  },
+  {
+    name: 'backup',
+    timeoutSeconds: 900,
+    memoryMb: 1024,
+    triggers: [{ queue: 'backup', batchSize: 1, maximumConcurrency: 2 }],
+    sends: ['wal-archive', 'backup'],
+    connects: true,
+    hints: 'none',
+    archive: 'expire',
+  },
+  {
+    name: 'wal-upload',
+    timeoutSeconds: 10,
+    memoryMb: 256,
+    triggers: [{ functionUrl: true }],
+    sends: [],
+    connects: true,
+    hints: 'none',
+    archive: 'write',
+  },
+  {
+    name: 'wal-restore',
+    timeoutSeconds: 10,
+    memoryMb: 256,
+    triggers: [{ functionUrl: true }],
+    sends: [],
+    connects: true,
+    hints: 'none',
+    archive: 'read',
   },
 ];

@@ -56,8 +56,8 @@ function definition(spec: FunctionSpec, directory: string): FunctionDefinition {
       ...(spec.hints === 'none' ? {} : { SKYTOOLS_HINTS_BUCKET: HINTS_BUCKET }),
     },
     events: spec.triggers.map((trigger) =>
-      'schedule' in trigger
-        ? { schedule: trigger.schedule }
+      'schedule' in trigger || 'functionUrl' in trigger
+        ? trigger
         : {
             queue: trigger.queue,
             batchSize: trigger.batchSize,

@@ -21,6 +21,8 @@ let output: string;
 let resources: Record<string, Resource>;
 
 const capital = (name: string) => name.replace(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase());
+/** The artifact is named after the function's key in serverless.yml, which has no dashes. */
+const artifact = (name: string) => `${capital(name).replace(/^./, (first) => first.toLowerCase())}.zip`;
 const ofType = (type: string) => Object.entries(resources).filter(([, resource]) => resource.Type === type);
 const properties = <T>(name: string): T => {
   const resource = resources[name];
@@ -69,7 +71,7 @@ describe('the packaged template', () => {
 
   it('packs one small file per function with the configuration beside it', async () => {
     const files = await readdir(output);
-    for (const { name } of functions) expect(files).toContain(`${name}.zip`);
+    for (const { name } of functions) expect(files).toContain(artifact(name));
   });
 
   it.each(functions.flatMap((f) => f.triggers.flatMap((t) => ('queue' in t ? [{ f, t }] : []))))(
@@ -116,6 +118,11 @@ describe('the packaged template', () => {
         : []),
       ...(spec.connects ? ['secretsmanager:GetSecretValue', 'ssm:GetParameter'] : []),
       ...(spec.hints === 'none' ? [] : ['s3:GetObject', 's3:ListBucket']),
+      ...(spec.archive === undefined ? [] : ['s3:GetObject', 's3:ListBucket']),
+      ...(spec.archive === undefined || spec.archive === 'read'
+        ? []
+        : ['s3:PutObject', 's3:AbortMultipartUpload']),
+      ...(spec.archive === 'expire' ? ['s3:DeleteObject'] : []),
       ...(spec.hints === 'write' ? ['s3:PutObject'] : []),
     ];
     expect(actionsOf(statements).sort()).toEqual(expected.sort());
