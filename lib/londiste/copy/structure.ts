@@ -64,12 +64,13 @@ export async function putBackOne(target: Client, queue: string, table: Subscript
 }
 
 /**
- * Puts back the foreign keys both of whose tables are in sync, checking the rows under a lock that lets writers be. One that
+ * Puts back the foreign keys whose subscribed tables are in sync (the other end may be a table that is not replicated), checking the rows under a lock that lets writers be. One that
  * is violated stays off, and is logged, until the rows are right.
  */
 export async function restoreForeignKeys(target: Client, queue: string): Promise<void> {
   const { rows } = await target.query<{ from_table: string; fkey_name: string }>(
-    'select from_table, fkey_name from londiste.get_valid_pending_fkeys($1)',
+    `select from_table, fkey_name from londiste.get_valid_pending_fkeys($1)
+     union select from_table, fkey_name from londiste.get_half_pending_fkeys($1)`,
     [queue],
   );
   for (const { from_table, fkey_name } of rows) {
