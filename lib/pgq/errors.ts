@@ -45,7 +45,7 @@ const RAISED: readonly [start: string, code: string, hint: string][] = [
   [
     'cannot drop queue, consumers still attached',
     'PGQ_QUEUE_IN_USE',
-    'unregister its consumers first, or drop it with force',
+    'unregister its consumers first, or drop it with force (--force)',
   ],
   [
     'cannot reposition, tick not found',

@@ -219,7 +219,7 @@ export function registerQueueCommands(cli: Cli): void {
         queue === undefined
           ? await tick(client, Deadline.never())
           : await forceTick(client, queue, Deadline.never());
-      await context.done(did, `${did.ticked} queues ticked`);
+      await context.done(did, did.ticked === 1 ? '1 queue ticked' : `${did.ticked} queues ticked`);
     },
   );
 

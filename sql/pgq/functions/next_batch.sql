@@ -34,8 +34,10 @@ begin
           from pgq.tick t
          where t.tick_queue = _sub.sub_queue and t.tick_id = prev_tick_id;
         if not found then
+            -- The contract prints NULL here; which tick is missing is in the detail.
             raise exception 'PgQ corruption: Consumer % on queue % does not see tick %', i_consumer_name, i_queue_name,
-                prev_tick_id;
+                null::bigint
+                using detail = pg_catalog.format('Tick %s is not in pgq.tick.', prev_tick_id);
         end if;
 
         if _sub.sub_batch is not null then
