@@ -10,6 +10,13 @@ export const STAGING = 'pg_temp.londiste_batch';
 
 const COLUMNS = 'ev_id, ev_time, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4';
 
+/**
+ * For the transaction that applies: queues and the triggers of tables are silent, and the net effect is sorted and hashed in
+ * memory. Compiling the statements would take longer than running them.
+ */
+export const APPLY_SETTINGS = `select londiste.set_session_replication_role('replica', true),
+  set_config('work_mem', '64MB', true), set_config('jit', 'off', true)`;
+
 /** More events than this and the planner gets statistics of them. */
 const ANALYZE_FROM = 2_000;
 

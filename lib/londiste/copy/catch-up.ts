@@ -3,7 +3,7 @@ import type { Deadline } from '../../platform/deadline.ts';
 import { BusyError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { applyStaged } from '../apply/run.ts';
-import { rewriteFragments, stage } from '../apply/staging.ts';
+import { APPLY_SETTINGS, rewriteFragments, stage } from '../apply/staging.ts';
 import { hold, nodeState } from '../node-state.ts';
 import type { NodeSettings } from '../settings.ts';
 import { isNext, nextBatch } from '../source-batch.ts';
@@ -123,7 +123,7 @@ async function applyNext(job: CatchUp, worker: bigint): Promise<boolean> {
       async () => {
         const held = await hold(target, queue, consumer);
         if (held.completed !== batch.prev_tick_id) throw new BusyError(`copy of ${table.name}`);
-        await target.query(`select londiste.set_session_replication_role('replica', true)`);
+        await target.query(APPLY_SETTINGS);
         const tables = new Map([[table.name, await realTable(target, table, settings)]]);
         await transaction(
           source,

@@ -6,7 +6,7 @@ import { hasSqlState } from '../../postgres/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import type { MissingCounts } from '../apply/apply.ts';
 import { applyStaged } from '../apply/run.ts';
-import { rewriteFragments, stage } from '../apply/staging.ts';
+import { APPLY_SETTINGS, rewriteFragments, stage } from '../apply/staging.ts';
 import { restoreForeignKeys } from '../copy/structure.ts';
 import { hold, type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
@@ -160,7 +160,7 @@ class Replay {
         const subscribed = await subscriptions(target, queue);
         // A table's copy has come as far as this node and takes the last step: law 7 on the table's side.
         if (subscribed.some(({ state }) => state?.startsWith('do-sync'))) return 'stopped';
-        await target.query(`select londiste.set_session_replication_role('replica', true)`);
+        await target.query(APPLY_SETTINGS);
         const tables = new Map<string, RealTable>();
         for (const table of subscribed) {
           if (table.state === 'ok' && holdsRows(table))
