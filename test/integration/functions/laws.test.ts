@@ -274,15 +274,20 @@ describe('maintenance', () => {
         )
       )[0]?.n;
     const before = await table();
-    await insert(1);
-    await tick();
-    await consume();
-    await tick();
-    await consume();
-    await tick();
-    const [job] = await take('maintain');
-    expect(job).toMatchObject({ kind: 'maintain', database: source.name });
-    expect(await run('maintain', job!)).toEqual({ batchItemFailures: [] });
+    let maintained = 0;
+    // Transactions of other databases of the server hold back the snapshots that a rotation waits for.
+    for (let round = 0; round < 40 && (await table()) === before; round++) {
+      await insert(round);
+      await tick();
+      await consume();
+      for (const job of await take('maintain')) {
+        expect(await run('maintain', job)).toEqual({ batchItemFailures: [] });
+        maintained++;
+      }
+      // Maintenance is woken at most every two minutes: the time of the last round is put back.
+      await source.query(`update pgq.maintenance_run set finished_at = finished_at - interval '1 hour'`);
+    }
+    expect(maintained).toBeGreaterThan(0);
     expect(await table()).not.toBe(before);
   });
 

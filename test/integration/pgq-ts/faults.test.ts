@@ -36,8 +36,14 @@ describe('a transactional consumer', () => {
       }) as typeof victim.query;
       const outcome = await consumeBatch(victim, c, store as never, minute()).then(
         () => 'done',
-        () => 'killed',
+        (error: { code?: string }) => (error.code === 'UNIT_BUSY' ? 'busy' : 'killed'),
       );
+      if (outcome === 'busy') {
+        // The server process of the one killed before holds the consumer for a moment: the same again.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        kill--;
+        continue;
+      }
       expect(outcome).toBe(calls < kill ? 'done' : 'killed');
       if (outcome === 'killed') expect(await count()).toBe(0);
       else break;
