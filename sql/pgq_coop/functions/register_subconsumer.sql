@@ -23,20 +23,23 @@ declare
     v_main        record;
     v_member_name text := i_consumer_name || '.' || i_subconsumer_name;
 begin
-    perform pgq.register_consumer(i_queue_name, i_consumer_name);
-
-    -- The lock on the main row makes registrations within a group follow one another.
-    select s.sub_queue, s.sub_id
-      into v_main
-      from pgq.queue q
-      join pgq.subscription s on s.sub_queue = q.queue_id
-      join pgq.consumer c on c.co_id = s.sub_consumer
-     where q.queue_name = i_queue_name
-       and c.co_name = i_consumer_name
-       for update of s;
-    if not found then
-        raise exception 'main consumer not found';
-    end if;
+    -- The lock on the main row makes registrations within a group follow one another. It comes before any row of
+    -- pgq.consumer: next_batch_custom holds it when it calls. Only a group that is new is registered first.
+    for v_pass in 1 .. 2 loop
+        select s.sub_queue, s.sub_id
+          into v_main
+          from pgq.queue q
+          join pgq.subscription s on s.sub_queue = q.queue_id
+          join pgq.consumer c on c.co_id = s.sub_consumer
+         where q.queue_name = i_queue_name
+           and c.co_name = i_consumer_name
+           for update of s;
+        exit when found;
+        if v_pass = 2 then
+            raise exception 'main consumer not found';
+        end if;
+        perform pgq.register_consumer(i_queue_name, i_consumer_name);
+    end loop;
 
     if pgq.register_consumer(i_queue_name, v_member_name) = 0 then
         return 0;
