@@ -72,5 +72,4 @@ alter table pgq.event_1_2 alter ev_id set default nextval('pgq.event_1_id_seq');
 create index event_1_0_txid_idx on pgq.event_1_0 (ev_txid);
 create index event_1_1_txid_idx on pgq.event_1_1 (ev_txid);
 create index event_1_2_txid_idx on pgq.event_1_2 (ev_txid);
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data) values (now(), 't', 'ticked before');
 insert into pgq.tick (tick_queue, tick_id) values (1, nextval('pgq.event_1_tick_seq'));

@@ -46,6 +46,14 @@ begin
     perform pgq._generate_dispatch(i_queue_name);
     perform pgq.grant_perms(i_queue_name);
     perform pgq.ticker(i_queue_name);
+    -- A snapshot leaves out the transaction that takes it. Where a younger one has ended already, events that this
+    -- transaction goes on to insert would count as seen at the first tick, and no batch would have them.
+    update pgq.tick t
+       set tick_snapshot = (
+           select format('%s:%s:%s', min(x.xid), txid_snapshot_xmax(t.tick_snapshot), string_agg(x.xid::text, ',' order by x.xid))
+             from (select txid_snapshot_xip(t.tick_snapshot) union select txid_current()) x (xid))::txid_snapshot
+     where t.tick_queue = _id
+       and txid_current() < txid_snapshot_xmax(t.tick_snapshot);
     perform pgq.tune_storage(i_queue_name);
     return 1;
 end;

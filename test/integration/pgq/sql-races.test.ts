@@ -353,3 +353,19 @@ test('a transaction that stays open for thousands of others makes batches no wid
   );
   expect(await drain(client)).toEqual(['late']);
 });
+
+test('events inserted by the transaction that created their queue are delivered, though younger ones have ended', async () => {
+  const db = await testDatabase();
+  const [creator, younger] = [await db.connect(), await db.connect()];
+  await creator.query('begin; select txid_current()');
+  await younger.query('select txid_current()');
+  await creator.query("select pgq.create_queue('fresh'), pgq.register_consumer('fresh', 'c')");
+  await creator.query("select pgq.insert_event('fresh', 't', 'first')");
+  await creator.query('commit');
+  await creator.query("select pgq.force_tick('fresh'), pgq.force_tick('fresh')");
+  await creator.query('select pgq.ticker()');
+  const { rows } = await creator.query(
+    "select e.ev_data from pgq.get_batch_events(pgq.next_batch('fresh', 'c')) e",
+  );
+  expect(rows).toEqual([{ ev_data: 'first' }]);
+});
