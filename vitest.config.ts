@@ -23,9 +23,6 @@ export default defineConfig({
           hookTimeout: 120_000,
           pool: 'forks',
           maxWorkers: 2,
-          // The databases of a run share one server: what one test holds open can make another's snapshots wait. A test that
-          // needed its second attempt is shown as such.
-          retry: process.env.CI ? 1 : 0,
         },
       },
     ],
