@@ -1,8 +1,10 @@
+import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { buildWalCommand } from '../../infra/build/wal-command.ts';
 import { type Emulator, startEmulator } from '../../lib/local/emulator/server.ts';
-import type { S3ClientOptions } from '../../lib/platform/s3/client.ts';
+import type { S3Call, S3ClientOptions } from '../../lib/platform/s3/client.ts';
+import { sha256 } from '../../lib/walmgr/archive/codec.ts';
 import { type ArchiveLocation, clientOptions } from '../../lib/walmgr/archive/location.ts';
 import { ObjectStore } from '../../lib/walmgr/s3/store.ts';
 
@@ -19,6 +21,11 @@ export interface TestArchive {
   location(prefix: string): ArchiveLocation;
   url(prefix: string): string;
   store(options?: Partial<S3ClientOptions>): ObjectStore;
+  createBucket(name: string): Promise<void>;
+  /** Has S3 tell a queue of every object made below a prefix. */
+  notify(queueArn: string, prefix: string): Promise<void>;
+  /** A copy of one of the shell recipes that anybody may run, set up with this environment. */
+  script(name: string, environment: Record<string, string>): string;
   close(): Promise<void>;
 }
 
@@ -28,6 +35,7 @@ export async function startArchive(): Promise<TestArchive> {
   const credentials = { accessKeyId: 'testaccess', secretAccessKey: 'testsecret' };
   await mkdir(path.join(directory, 's3'));
   const emulator = await startEmulator({ directory: path.join(directory, 's3'), ...credentials });
+  let scripts = 0;
   const bucket = 'archive';
   const env = {
     AWS_ACCESS_KEY_ID: credentials.accessKeyId,
@@ -49,9 +57,12 @@ export async function startArchive(): Promise<TestArchive> {
       credentials: async () => credentials,
       ...options,
     });
-  const admin = store();
-  (await admin.client.call({ method: 'PUT', key: '' })).resume();
-  admin.close();
+  const call = async (name: string, call: Partial<S3Call>) => {
+    const admin = store({ bucket: name });
+    (await admin.client.call({ method: 'PUT', key: '', ...call })).resume();
+    admin.close();
+  };
+  await call(bucket, {});
   return {
     emulator,
     bucket,
@@ -61,6 +72,24 @@ export async function startArchive(): Promise<TestArchive> {
     location,
     url: (prefix) => `s3://${bucket}/${prefix}`,
     store,
+    createBucket: (name) => call(name, {}),
+    notify: async (queueArn, prefix) => {
+      const body = Buffer.from(
+        `<NotificationConfiguration><QueueConfiguration><Queue>${queueArn}</Queue><Event>s3:ObjectCreated:*</Event>` +
+          `<Filter><S3Key><FilterRule><Name>prefix</Name><Value>${prefix}</Value></FilterRule></S3Key></Filter>` +
+          '</QueueConfiguration></NotificationConfiguration>',
+      );
+      await call(bucket, { query: { notification: '' }, body, bodySha256: sha256(body) });
+    },
+    script: (name, environment) => {
+      const file = path.join(directory, 'bin', `${scripts++}-${name}`);
+      const source = path.resolve(import.meta.dirname, '../../lib/walmgr/shell', name);
+      copyFileSync(source, `${file}.sh`);
+      const lines = Object.entries(environment).map(([key, value]) => `export ${key}='${value}'\n`);
+      writeFileSync(file, `#!/bin/sh\n${lines.join('')}exec sh '${file}.sh' "$@"\n`, { mode: 0o755 });
+      chmodSync(`${file}.sh`, 0o755);
+      return file;
+    },
     close: async () => {
       await emulator.close();
       await rm(directory, { recursive: true, force: true });

@@ -1,0 +1,208 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { localManifest } from '../../../lib/local/demo/manifest.ts';
+import type { Manifest } from '../../../lib/local/runner/manifest.ts';
+import { type Runner, startRunner } from '../../../lib/local/runner/runner.ts';
+import type { LogLine } from '../../../lib/local/runner/sandbox.ts';
+import { parseConfig } from '../../../lib/platform/config-file.ts';
+import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
+import { sha256 } from '../../../lib/walmgr/archive/codec.ts';
+import { listBackups, missingWal } from '../../../lib/walmgr/backup/record.ts';
+import { takeBackup } from '../../../lib/walmgr/backup/take.ts';
+import { checkArchive } from '../../../lib/walmgr/verify.ts';
+import { startArchive, type TestArchive } from '../../support/archive.ts';
+import {
+  archived,
+  type Cluster,
+  checksum,
+  recover,
+  startCluster,
+  stopAll,
+  until,
+} from '../../support/cluster.ts';
+import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
+
+/*
+ * The built functions in processes of their own, as Lambda runs them: woken by the schedule, by each other's messages, by
+ * S3's notifications and through their URLs.
+ */
+
+const shell = promisify(execFile);
+const KEYS = { SKYTOOLS_UPLOAD_KEY: 'sesame', SKYTOOLS_RESTORE_KEY: 'open' };
+/** Short, so that a test sees a pull stop before its deadline and the chain go on. */
+const PULL_SECONDS = 8;
+const MEMORY_GOAL_MB = 256;
+
+let s3: TestArchive;
+let state: TestDatabase;
+let pulled: Cluster;
+let runner: Runner;
+let directory: string;
+const log: LogLine[] = [];
+
+beforeAll(async () => {
+  s3 = await startArchive();
+  directory = mkdtempSync('/tmp/skytools-wal-functions-');
+  state = await createDatabase();
+  pulled = await startCluster({ initdb: ['--wal-segsize=1'] });
+  const config = parseConfig({
+    databases: { state: { url: state.url } },
+    walmgr: {
+      pulled: {
+        archive: s3.url('pulled'),
+        source: pulled.server.url(),
+        database: 'state',
+        pull: { slot: 'functions', follow: true },
+        backup: { keep: 1 },
+      },
+      uploaded: {
+        archive: s3.url('uploaded'),
+        database: 'state',
+        uploadKey: 'env:SKYTOOLS_UPLOAD_KEY',
+        restoreKey: 'env:SKYTOOLS_RESTORE_KEY',
+      },
+    },
+  });
+  const file = path.join(directory, 'config.json');
+  writeFileSync(file, JSON.stringify(config));
+  await s3.createBucket('hints');
+  runner = await startRunner(shortPulls(localManifest('dist/functions')), {
+    endpoint: s3.emulator.endpoint,
+    region: s3.emulator.region,
+    accessKeyId: s3.env.AWS_ACCESS_KEY_ID!,
+    secretAccessKey: s3.env.AWS_SECRET_ACCESS_KEY!,
+    environment: { ...KEYS, SKYTOOLS_CONFIG_FILE: file, POWERTOOLS_METRICS_DISABLED: 'true' },
+    log: (line) => void log.push(line),
+  });
+  await s3.notify(runner.queues.get('wal-archive')!.arn, 'uploaded/');
+}, 120_000);
+
+afterAll(async () => {
+  await runner?.close(0);
+  await stopAll();
+  await state.drop();
+  await s3.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function shortPulls(manifest: Manifest): Manifest {
+  return {
+    ...manifest,
+    functions: manifest.functions.map((each) =>
+      each.name === 'wal-archive' ? { ...each, timeoutSeconds: PULL_SECONDS } : each,
+    ),
+  };
+}
+
+const open = (prefix: string) => WalArchive.open(s3.location(prefix), s3.store());
+const logOf = (name: string) => log.filter((line) => line.functionName === name).map((line) => line.text);
+
+test('the schedule wakes pull and backup, pull calls for its own next run, and the host may burn', async () => {
+  await pulled.query('create table t (x text)');
+  await runner.fire('sweep');
+  await until('a usable backup', async () => {
+    const archive = await open('pulled').catch(() => undefined);
+    const [backup] = archive ? await listBackups(archive) : [];
+    return backup !== undefined && (await missingWal(archive!, backup)).length === 0;
+  });
+  // Longer than one invocation lives: what comes later is archived by the next of the chain.
+  const pulls = () => runner.counts().functions['wal-archive']!.invocations;
+  const begun = pulls();
+  await until('a later pull', async () => {
+    await pulled.query('insert into t select md5(g::text) from generate_series(1, 500) g');
+    return pulls() >= begun + 2;
+  });
+  const [at] = await pulled.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
+  await until('the last commit in the archive', async () => {
+    const [slot] = await pulled.query<{ done: boolean }>(
+      'select restart_lsn >= $1::pg_lsn as done from pg_replication_slots',
+      [at!.lsn],
+    );
+    return slot?.done === true;
+  });
+  const before = await checksum(pulled, 't');
+  await pulled.stop('immediate');
+  expect((await checkArchive(await open('pulled'))).gaps).toEqual([]);
+  const copy = await recover(s3, 'pulled');
+  expect(await checksum(copy, 't')).toBe(before);
+  await copy.stop();
+  const [info] = await state.query("select * from walmgr.get_cluster_info() where cluster_name = 'pulled'");
+  expect(info).toMatchObject({ gaps: '0', damaged: '0', usable_backups: '1' });
+}, 120_000);
+
+test('a host with a shell archives by wal-upload, S3 tells wal-archive, and wal-restore brings it back', async () => {
+  const environment = {
+    ...KEYS,
+    SKYTOOLS_CLUSTER: 'uploaded',
+    SKYTOOLS_UPLOAD_URL: runner.urls.get('wal-upload')!,
+    SKYTOOLS_RESTORE_URL: runner.urls.get('wal-restore')!,
+  };
+  const upload = s3.script('wal-upload.sh', environment);
+  const restore = s3.script('wal-restore.sh', environment);
+  const cluster = await startCluster({ archiveCommand: `${upload} %p`, initdb: ['--wal-segsize=1'] });
+  await cluster.query('create table t (x text)');
+  await archived(cluster);
+  const source = await cluster.source();
+  const archive = await open('uploaded');
+  const { missing } = await takeBackup(archive, source, { fast: true, waitForWalMs: 30_000 });
+  expect(missing).toEqual([]);
+  await source.close();
+  await cluster.query('insert into t select md5(g::text) from generate_series(1, 20000) g');
+  await archived(cluster);
+  const before = await checksum(cluster, 't');
+  const segments = (await checkArchive(archive)).segments;
+  await until('the registration of every file', async () => {
+    const [row] = await state.query<{ n: number }>(
+      `select count(*)::int as n from walmgr.segment
+        where cluster_name = 'uploaded' and state = 'verified' and source = 'upload' and file_name ~ '^[0-9A-F]{24}$'`,
+    );
+    return row!.n === segments;
+  });
+  await cluster.stop('immediate');
+
+  const copy = await recover(s3, 'uploaded', { fetchCommand: `${restore} %f %p` });
+  expect(await checksum(copy, 't')).toBe(before);
+  await copy.stop();
+  // What a stranger asks for is refused by the functions.
+  await expect(
+    shell(s3.script('wal-restore.sh', { ...environment, SKYTOOLS_RESTORE_KEY: 'no' }), ['x', 'y']),
+  ).rejects.toMatchObject({ code: 255 });
+}, 120_000);
+
+test('an uploaded object that is not what it says is registered as damaged', async () => {
+  const archive = await open('uploaded');
+  const name = '00000001000000000000007F';
+  const junk = Buffer.alloc(1 << 20, 1);
+  await archive.store.put(archive.keys.file({ kind: 'segment', name } as never), junk, sha256(junk), {
+    metadata: {
+      codec: 'none',
+      'plain-size': String(junk.length),
+      'plain-sha256': sha256(junk),
+      'object-sha256': sha256(junk),
+    },
+  });
+  await until('its registration', async () => {
+    const rows = await state.query('select 1 from walmgr.segment where file_name = $1 and state = $2', [
+      name,
+      'damaged',
+    ]);
+    return rows.length === 1;
+  });
+}, 60_000);
+
+test('none of the functions was killed, failed, or held more than 256 MB', () => {
+  for (const name of ['wal-archive', 'wal-upload', 'wal-restore', 'backup']) {
+    const { invocations, timeouts, errors, maximumMemoryMb } = runner.counts().functions[name]!;
+    expect({ name, used: invocations > 0, timeouts, errors, log: errors ? logOf(name) : [] }).toEqual({
+      name,
+      used: true,
+      timeouts: 0,
+      errors: 0,
+      log: [],
+    });
+    expect(maximumMemoryMb).toBeLessThan(MEMORY_GOAL_MB);
+  }
+});
