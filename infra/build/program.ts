@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { cp, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { buildWalCommand } from './wal-command.ts';
@@ -7,7 +7,8 @@ const root = path.resolve(import.meta.dirname, '../..');
 
 /**
  * Builds the command line and the library into `output`: ES modules that share chunks and leave the packages in
- * package.json to node_modules. Commands stay separate chunks, so that `skytools --help` loads none of them.
+ * package.json to node_modules. Commands stay separate chunks, so that `skytools --help` loads none of them. The recipes for
+ * hosts without Node.js lie beside them, in `shell`.
  */
 export async function buildProgram(output: string): Promise<void> {
   await mkdir(output, { recursive: true });
@@ -31,4 +32,5 @@ export async function buildProgram(output: string): Promise<void> {
     logLevel: 'warning',
   });
   await buildWalCommand(path.join(output, 'cli'));
+  await cp(path.join(root, 'lib/walmgr/shell'), path.join(output, 'shell'), { recursive: true });
 }
