@@ -11,6 +11,10 @@ export default defineConfig({
     target: { url: 'env:SKYTOOLS_TARGET_URL', tick: { intervalSeconds: 1 } },
   },
   consumers: {
-    replicate_rows: { kind: 'apply-rows', database: 'source', queue: 'demo', target: 'target' },
+    replicate_weather: { kind: 'apply-rows', database: 'source', queue: 'weather', target: 'target' },
+  },
+  londiste: {
+    // Chunks so small that tables of some thousand rows are copied in several.
+    nodes: { target: { database: 'target', queue: 'demo', chunkBytes: 131_072 } },
   },
 });

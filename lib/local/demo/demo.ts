@@ -1,37 +1,49 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { configureQueue, createQueue, registerConsumer } from '../../pgq/queues.ts';
+import { configureQueue, createQueue, type QueueSettings, registerConsumer } from '../../pgq/queues.ts';
 import { addTrigger } from '../../pgq/triggers.ts';
 import { SkytoolsError } from '../../platform/errors.ts';
 import { seededRandom } from '../emulator/faults.ts';
 import type { Runner, RunnerCounts } from '../runner/runner.ts';
 import { type ChangeCounts, ChangeGenerator } from './changes.ts';
 import { compareTable, isIdentical, type TableComparison } from './compare.ts';
+import { CopyKiller } from './copy-killer.ts';
 import { ConnectionCutter } from './disturb.ts';
 import type { LoggedBatch } from './function-log.ts';
 import { LagTracker } from './lag.ts';
 import { loadTable } from './load.ts';
 import { deadLetters } from './manifest.ts';
 import { type Observation, observe, unfinishedEvents } from './observe.ts';
+import { ReplicatedSet, SET, type SetState, WORKER } from './replicated-set.ts';
 import { createTables } from './schema.ts';
 import { type Stack, type StackOptions, startStack } from './stack.ts';
-import { DEMO_TABLES } from './tables.ts';
+import { tellStory } from './story.ts';
+import { DEMO_TABLES, QUEUE_TABLES, SET_TABLES } from './tables.ts';
 
 /** As in skytools.config.ts. */
-const QUEUE = 'demo';
-const CONSUMER = 'replicate_rows';
+const QUEUE = 'weather';
+const CONSUMER = 'replicate_weather';
 
-/** A tick is taken each second by the message plan; half of it leaves no tick out because it came a little early. */
-const TICK_LAG_SECONDS = 0.5;
+/** What the functions have to empty before the end. */
+const READERS = [
+  { queue: SET, consumer: WORKER },
+  { queue: QUEUE, consumer: CONSUMER },
+] as const;
 
-/** So short that a run of half a minute rotates the event tables while they are read. */
-const ROTATION_SECONDS = 10;
+const QUEUE_SETTINGS: QueueSettings = {
+  // A tick is taken each second by the message plan; half of it leaves no tick out because it came a little early.
+  tickerMaxLagSeconds: 0.5,
+  // So short that a run of half a minute rotates the event tables while they are read.
+  rotationPeriodSeconds: 10,
+};
 
-/** Between two looks at the queue, in milliseconds: the error of the lag, at most. */
+/** Between two looks at the queues, in milliseconds: the error of the lag, at most. */
 const LOOK_EVERY_MS = 100;
+/** Between two looks at the nodes and tables of the set, in looks at the queues. */
+const LOOK_AT_SET_EVERY = 4;
 
 /**
- * How long the consumer may take for what is left after the last change, in milliseconds: a lost sweep costs one minute,
+ * How long the functions may take for what is left after the last change, in milliseconds: a lost sweep costs one minute,
  * and under chaos several in a row may be lost.
  */
 const DRAIN_MS = 90_000;
@@ -55,9 +67,14 @@ export type ChaosCounts = Readonly<Record<string, number>>;
 export interface DemoState extends Observation {
   phase: 'loading' | 'changing' | 'draining';
   elapsedMs: number;
-  eventsPerSecond: number;
+  /** Of the replicated set, as are the events, ticks and lags. */
   queue: string;
   consumer: string;
+  /** Over the last two seconds. */
+  changesPerSecond: number;
+  set: SetState;
+  /** The queue beside it, and its consumer. */
+  plain: { queue: string; consumer: string } & Observation;
   lagP50Ms: number | undefined;
   lagP99Ms: number | undefined;
   lastBatch: LoggedBatch | undefined;
@@ -83,6 +100,8 @@ export interface DemoResult {
 export interface DemoListener {
   stage(text: string): void;
   loading(table: string, loaded: number, total: number): void;
+  /** Something that the operator did or noticed. */
+  told(text: string): void;
   /** Called about ten times a second once tables are being loaded. */
   state(state: DemoState): void;
 }
@@ -111,10 +130,16 @@ class Demo {
   readonly #changes: ChangeGenerator;
   readonly #failed = new AbortController();
   readonly #startedAt = performance.now();
-  readonly #rates: { at: number; events: number }[] = [];
+  readonly #rates: { at: number; changes: number }[] = [];
+  /** Aborted when the rows do not change any more. */
+  readonly #calm = new AbortController();
+  #looks = 0;
+  #set: SetState = { nodes: [], tables: [] };
+  #watched: ReplicatedSet | undefined;
   #phase: DemoState['phase'] = 'loading';
   #runner: Runner | undefined;
   #cutter: ConnectionCutter | undefined;
+  #killer: CopyKiller | undefined;
 
   constructor(stack: Stack, options: DemoOptions, listener: DemoListener) {
     this.#stack = stack;
@@ -133,19 +158,30 @@ class Demo {
       this.#stack.connect(this.#stack.targetUrl),
       this.#stack.connect(this.#stack.sourceUrl),
     ]);
-    await this.#prepare(source, target);
+    const set = new ReplicatedSet(await this.#stack.nodes());
+    await this.#prepare(source, target, set);
     this.#listener.stage(`  source: ${this.#stack.sourceUrl}\n  target: ${this.#stack.targetUrl}`);
     const watching = new AbortController();
     const watched = this.#watch(watcher, watching.signal).catch((error) => this.#failed.abort(error));
     try {
       await this.#load(source);
+      const story = tellStory({
+        set,
+        tables: SET_TABLES,
+        forMs: this.#options.forMs,
+        hurry: this.#calm.signal,
+        failed: this.#failed.signal,
+        tell: (text) => this.#listener.told(text),
+      }).catch((error) => this.#failed.abort(error));
       await this.#change();
-      await this.#drain(source);
+      await story;
+      await this.#drain(source, set);
     } finally {
       watching.abort();
       await this.#changes.stop();
       await watched;
       this.#cutter?.stop();
+      await this.#killer?.stop();
     }
     const state = await this.#state(source);
     await this.#runner!.close();
@@ -161,29 +197,31 @@ class Demo {
     };
   }
 
-  async #prepare(source: pg.Client, target: pg.Client): Promise<void> {
+  async #prepare(source: pg.Client, target: pg.Client, set: ReplicatedSet): Promise<void> {
     await createTables(source, DEMO_TABLES);
-    await createTables(target, DEMO_TABLES);
+    await createTables(target, QUEUE_TABLES);
     await createQueue(source, QUEUE);
-    await configureQueue(source, QUEUE, {
-      tickerMaxLagSeconds: TICK_LAG_SECONDS,
-      rotationPeriodSeconds: ROTATION_SECONDS,
-    });
     await registerConsumer(source, QUEUE, CONSUMER);
-    for (const { name, capture } of DEMO_TABLES)
-      await addTrigger(source, { table: name, queue: QUEUE, ...capture });
+    for (const { name, capture } of QUEUE_TABLES)
+      if ('queue' in capture) await addTrigger(source, { table: name, queue: QUEUE, ...capture.queue });
+    await set.create();
+    for (const { queue } of READERS) await configureQueue(source, queue, QUEUE_SETTINGS);
+    this.#watched = new ReplicatedSet(await this.#stack.nodes());
     this.#runner = await this.#stack.startFunctions();
     if (this.#options.chaos) {
       const random = seededRandom(this.#options.seed);
       this.#cutter = new ConnectionCutter(await this.#stack.connect(this.#stack.postgres.url()), random);
       this.#cutter.start();
+      const killing = await this.#stack.connect(this.#stack.targetUrl);
+      this.#killer = new CopyKiller(killing, this.#runner, random);
+      this.#killer.start((error) => this.#failed.abort(error));
     }
     // The schedule's first minute would pass without a tick.
     void this.#runner.fire('sweep');
   }
 
   async #load(source: pg.Client): Promise<void> {
-    this.#listener.stage('loading the data set; each row passes through the queue');
+    this.#listener.stage('loading the data set');
     for (const table of DEMO_TABLES) {
       const progress = (loaded: number, total: number) => this.#listener.loading(table.name, loaded, total);
       await loadTable(source, table, progress, this.#ended());
@@ -208,25 +246,33 @@ class Demo {
       else signal.addEventListener('abort', stop, { once: true });
     });
     await this.#changes.stop();
+    this.#calm.abort();
+    this.#phase = 'draining';
+    this.#listener.stage('waiting until everything is applied');
     this.#failed.signal.throwIfAborted();
   }
 
-  async #drain(source: pg.Client): Promise<void> {
-    this.#phase = 'draining';
-    this.#listener.stage('waiting until everything is consumed');
+  async #drain(source: pg.Client, set: ReplicatedSet): Promise<void> {
+    this.#failed.signal.throwIfAborted();
     const patience = this.#options.chaos ? DRAIN_CHAOS_MS : DRAIN_MS;
     const end = performance.now() + patience;
     for (;;) {
-      const left = await unfinishedEvents(source, QUEUE, CONSUMER);
-      if (left === 0) return;
+      const events = await Promise.all(
+        READERS.map(({ queue, consumer }) => unfinishedEvents(source, queue, consumer)),
+      );
+      const left = events.reduce((sum, count) => sum + count, 0);
+      const copying = (await set.state()).tables
+        .filter(({ state }) => state !== 'ok')
+        .map(({ table }) => table);
+      if (left === 0 && copying.length === 0) return;
       this.#failed.signal.throwIfAborted();
       if (performance.now() > end) {
         const { lastProblem } = this.#stack.log;
         throw new SkytoolsError(
           'LOCAL_NOT_CONSUMED',
-          `${left} events are not consumed ${patience / 1000} s after the last change`,
+          `${left} events are not applied ${patience / 1000} s after the last change${copying.length > 0 ? `, not in sync: ${copying.join(', ')}` : ''}`,
           {
-            subject: { queue: QUEUE, consumer: CONSUMER },
+            subject: { queue: SET },
             hint: `last problem of a function: ${lastProblem ?? 'none'}; --keep DIR keeps their logs`,
           },
         );
@@ -248,21 +294,26 @@ class Demo {
   }
 
   async #state(client: pg.Client): Promise<DemoState> {
-    const seen = await observe(client, QUEUE, CONSUMER);
+    const seen = await observe(client, SET, WORKER);
+    const plain = await observe(client, QUEUE, CONSUMER);
+    if (this.#looks++ % LOOK_AT_SET_EVERY === 0) this.#set = await this.#watched!.state();
     this.#lag.reached(seen.snapshot, seen.finishedAt);
     const { functions, queues, chaos } = this.#runner!.counts();
+    const changes = this.#changes.counts();
     const { emulator, log } = this.#stack;
     return {
       ...seen,
       phase: this.#phase,
       elapsedMs: performance.now() - this.#startedAt,
-      eventsPerSecond: this.#rate(seen.events),
-      queue: QUEUE,
-      consumer: CONSUMER,
+      changesPerSecond: this.#rate(changes.changes),
+      queue: SET,
+      consumer: WORKER,
+      set: this.#set,
+      plain: { queue: QUEUE, consumer: CONSUMER, ...plain },
       lagP50Ms: this.#lag.percentile(0.5),
       lagP99Ms: this.#lag.percentile(0.99),
       lastBatch: log.lastBatch,
-      changes: this.#changes.counts(),
+      changes,
       functions,
       queues,
       deadLetters: await deadLetters(emulator.sqs),
@@ -285,15 +336,20 @@ class Demo {
       schedulesRepeated: runner.scheduleRepeated,
       requestsFailed: Object.values(faults.counts()).reduce((sum, count) => sum + count, 0),
       connectionsCut: cutter.count,
+      ...Object.fromEntries(
+        Object.entries(this.#killer?.counts() ?? {}).map(([state, count]) => [
+          `copy killed in ${state}`,
+          count,
+        ]),
+      ),
     };
   }
 
-  /** Events a second, over the last two seconds. */
-  #rate(events: number): number {
+  #rate(changes: number): number {
     const now = performance.now();
-    this.#rates.push({ at: now, events });
+    this.#rates.push({ at: now, changes });
     while (this.#rates.length > 2 && this.#rates[0]!.at < now - 2_000) this.#rates.shift();
     const first = this.#rates[0]!;
-    return now > first.at ? ((events - first.events) * 1000) / (now - first.at) : 0;
+    return now > first.at ? ((changes - first.changes) * 1000) / (now - first.at) : 0;
   }
 }

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { LogLine } from '../runner/sandbox.ts';
 
-/** A batch as the consume function reported it. */
+/** A batch as the replay function reported it. */
 export interface LoggedBatch {
   batch: string;
   events: number;
@@ -15,7 +15,7 @@ interface Entry {
   problem?: { error?: string; message?: string };
 }
 
-/** Reads what functions write: the last batch, and their problems by code. */
+/** Reads what functions write: the last batch of the set, and their problems by code. */
 export class FunctionLog {
   readonly #keep: Writable | undefined;
   readonly #problems = new Map<string, number>();
@@ -46,7 +46,7 @@ export class FunctionLog {
     } catch {
       return;
     }
-    if (entry.message === 'consumed' && entry.events !== undefined)
+    if (entry.message === 'replayed' && entry.events !== undefined)
       this.lastBatch = { batch: String(entry.batch), events: entry.events };
     if (entry.level === 'ERROR') {
       const { error = 'UNKNOWN', message = entry.message ?? '' } = entry.problem ?? {};

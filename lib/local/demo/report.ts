@@ -69,6 +69,12 @@ export class DemoReport implements DemoListener {
     }
   }
 
+  told(text: string): void {
+    if (this.#live) this.#live.news(text);
+    else if (this.#context.json) this.#line({ event: 'told', text });
+    else this.#context.note(`  ${text}`);
+  }
+
   state(state: DemoState): void {
     if (this.#live && state.phase === 'loading') return;
     const now = performance.now();

@@ -2,9 +2,9 @@ import type { Client } from '../../postgres/connect.ts';
 import { quoteColumns, quoteIdent, quoteQualified } from '../../postgres/quote.ts';
 import { type DemoTable, keyColumns } from './tables.ts';
 
-/** Creates the empty tables of the demonstration. */
+/** Creates empty tables of the demonstration. */
 export async function createTables(client: Client, tables: readonly DemoTable[]): Promise<void> {
-  await client.query('create schema demo');
+  await client.query('create schema if not exists demo');
   for (const table of tables) {
     const columns = table.columns.map(
       ({ name, type, key }) => `${quoteIdent(name)} ${type}${key ? ' not null' : ''}`,

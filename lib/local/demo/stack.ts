@@ -3,6 +3,9 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type pg from 'pg';
+import type { NodeScope } from '../../londiste/place.ts';
+import { parseConfig } from '../../platform/config-file.ts';
+import { Deadline } from '../../platform/deadline.ts';
 import { UsageError } from '../../platform/errors.ts';
 import { connect, disconnect } from '../../postgres/connect.ts';
 import { install } from '../../schema/install.ts';
@@ -42,6 +45,8 @@ export interface Stack {
   startFunctions(): Promise<Runner>;
   /** A connection that is closed with the stack. */
   connect(url: string): Promise<pg.Client>;
+  /** Way to both databases as the nodes of a set, on connections of its own. */
+  nodes(): Promise<NodeScope>;
   /** Stops everything that was started, and removes what is not to be kept. */
   close(): Promise<void>;
 }
@@ -113,6 +118,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       targetUrl,
       log,
       connect: open,
+      async nodes() {
+        const clients: Record<string, pg.Client> = {
+          source: await open(sourceUrl),
+          target: await open(targetUrl),
+        };
+        return {
+          config: parseConfig({ databases: { source: { url: sourceUrl }, target: { url: targetUrl } } }),
+          deadline: Deadline.never(),
+          database: (name, body) => body(clients[name]!),
+        };
+      },
       close,
       async startFunctions() {
         const runner = await startRunner(localManifest(options.functions), {

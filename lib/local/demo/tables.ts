@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import type { TriggerSpec } from '../../pgq/triggers.ts';
+import type { TriggerFormat, TriggerSpec } from '../../pgq/triggers.ts';
 
 /** Types of which the change generator can make values. */
 export type ValueType =
@@ -32,8 +32,10 @@ export interface DemoTable {
   /** `schema.table`, unquoted. */
   name: string;
   columns: readonly DemoColumn[];
-  /** How its changes are captured. */
-  capture: Pick<TriggerSpec, 'format' | 'generated'>;
+  /** How its changes are captured: as a table of the replicated set, or into the plain queue. */
+  capture: { set: TriggerFormat } | { queue: Pick<TriggerSpec, 'format' | 'generated'> };
+  /** Columns with an index of their own in the target. */
+  indexed?: string;
   /** File in the data directory of vega-datasets. */
   file: string;
   /** The rows of a JSON file, as a FROM item over its text in $1; a CSV file's rows are in the table `file`. */
@@ -50,13 +52,15 @@ const property = (name: string, cast = '') => `(file.r -> 'properties' ->> '${na
 const JSON_ROWS = 'json_array_elements($1::json) with ordinality as file (r, line)';
 
 /**
- * Five tables of about 25,000 rows: keys of one and of three columns, integers and text; dates, times, numbers, arrays and
- * documents; NULLs; names with accents and names that have to be quoted; each of the three trigger functions, and generated ones.
+ * Six tables of about 26,000 rows: keys of one and of three columns, integers, dates and text; times, numbers, arrays and
+ * documents; NULLs; names with accents and names that have to be quoted. Five are a replicated set, whose events have each of
+ * the three formats; the changes of the sixth go through a plain queue.
  */
 export const DEMO_TABLES: readonly DemoTable[] = [
   {
     name: 'demo.movies',
-    capture: { format: 'logutriga' },
+    capture: { set: 'logutriga' },
+    indexed: 'title',
     file: 'movies.json',
     rows: JSON_ROWS,
     columns: [
@@ -76,7 +80,7 @@ export const DEMO_TABLES: readonly DemoTable[] = [
   },
   {
     name: 'demo.football',
-    capture: { format: 'logutriga', generated: 'statement' },
+    capture: { set: 'logutriga' },
     file: 'football.json',
     rows: JSON_ROWS,
     columns: [
@@ -90,7 +94,8 @@ export const DEMO_TABLES: readonly DemoTable[] = [
   },
   {
     name: 'demo.earthquakes',
-    capture: { format: 'jsontriga', generated: 'statement' },
+    capture: { set: 'jsontriga' },
+    indexed: 'happened',
     file: 'earthquakes.json',
     rows: `json_array_elements($1::json -> 'features') with ordinality as file (r, line)`,
     columns: [
@@ -111,7 +116,7 @@ export const DEMO_TABLES: readonly DemoTable[] = [
   },
   {
     name: 'demo.airports',
-    capture: { format: 'sqltriga' },
+    capture: { set: 'sqltriga' },
     file: 'airports.csv',
     columns: [
       key('iata', 'text', 'file.iata'),
@@ -125,7 +130,8 @@ export const DEMO_TABLES: readonly DemoTable[] = [
   },
   {
     name: 'demo.bird strikes',
-    capture: { format: 'logutriga', generated: 'row' },
+    capture: { set: 'logutriga' },
+    indexed: 'Airport Name',
     file: 'birdstrikes.csv',
     columns: [
       key('id', 'int8', 'file.line'),
@@ -140,7 +146,26 @@ export const DEMO_TABLES: readonly DemoTable[] = [
       column('Speed (knots)', 'int4', 'file."Speed IAS in knots"::int4'),
     ],
   },
+  {
+    name: 'demo.weather',
+    capture: { queue: { format: 'logutriga', generated: 'statement' } },
+    file: 'seattle-weather.csv',
+    columns: [
+      key('station', 'text', `'Seattle'`),
+      key('day', 'date', 'file.date::date'),
+      column('precipitation', 'numeric', 'file.precipitation::numeric'),
+      column('highest', 'float8', 'file.temp_max::float8'),
+      column('lowest', 'float8', 'file.temp_min::float8'),
+      column('weather', 'text', 'file.weather'),
+    ],
+  },
 ];
+
+/** The tables of the replicated set, in the order in which they join it. */
+export const SET_TABLES = DEMO_TABLES.filter(({ capture }) => 'set' in capture);
+
+/** The tables whose changes go through the plain queue. */
+export const QUEUE_TABLES = DEMO_TABLES.filter(({ capture }) => 'queue' in capture);
 
 export const keyColumns = (table: DemoTable): DemoColumn[] => table.columns.filter((each) => each.key);
 

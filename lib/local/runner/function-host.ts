@@ -17,6 +17,17 @@ export interface InvocationResult {
   readonly durationMs: number;
 }
 
+/** An invocation in progress. */
+export interface RunningInvocation {
+  readonly event: unknown;
+  /**
+   * Kills it, as chaos does.
+   *
+   * @returns false where it has ended
+   */
+  kill(): boolean;
+}
+
 export interface FunctionCounts {
   readonly invocations: number;
   readonly errors: number;
@@ -50,7 +61,7 @@ export class FunctionHost {
   readonly definition: FunctionDefinition;
   private readonly options: HostOptions;
   private readonly idle: { sandbox: Sandbox; expiry: NodeJS.Timeout }[] = [];
-  private readonly busy = new Set<Sandbox>();
+  private readonly busy = new Map<Sandbox, RunningInvocation>();
   private readonly slots: Slots;
   private expectedMs = FIRST_EXPECTED_MS;
   private closed = false;
@@ -95,6 +106,11 @@ export class FunctionHost {
     });
   }
 
+  /** The invocations in progress. */
+  running(): RunningInvocation[] {
+    return [...this.busy.values()];
+  }
+
   /** Resolves when nothing runs any more. */
   async settled(): Promise<void> {
     while (this.slots.inUse > 0) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -105,7 +121,7 @@ export class FunctionHost {
     this.closed = true;
     for (const { expiry } of this.idle) clearTimeout(expiry);
     await Promise.all(
-      [...this.idle.map(({ sandbox }) => sandbox), ...this.busy].map((sandbox) => sandbox.end()),
+      [...this.idle.map(({ sandbox }) => sandbox), ...this.busy.keys()].map((sandbox) => sandbox.end()),
     );
   }
 
@@ -119,12 +135,19 @@ export class FunctionHost {
       sandbox.kill();
       return this.resultOf(requestId, started, { kind: 'gone', how: 'the runner is closing' });
     }
-    this.busy.add(sandbox);
     let cause: 'timeout' | 'chaos' | undefined;
     const strike = (reason: 'timeout' | 'chaos'): void => {
       cause ??= reason;
       sandbox.kill();
     };
+    this.busy.set(sandbox, {
+      event,
+      kill: () => {
+        if (!this.busy.has(sandbox) || cause !== undefined) return false;
+        strike('chaos');
+        return true;
+      },
+    });
     const timeout = setTimeout(strike, timeoutSeconds * 1000, 'timeout');
     const killAfter = this.options.chaos.killAfter(this.expectedMs);
     const kill = killAfter === undefined ? undefined : setTimeout(strike, killAfter, 'chaos');

@@ -3,7 +3,12 @@ import { SkytoolsError } from '../../platform/errors.ts';
 import { Chaos, type ChaosEvent, type ChaosOptions } from './chaos.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { EventSourceMapping, type MappingCounts } from './event-source-mapping.ts';
-import { type FunctionCounts, FunctionHost, type InvocationResult } from './function-host.ts';
+import {
+  type FunctionCounts,
+  FunctionHost,
+  type InvocationResult,
+  type RunningInvocation,
+} from './function-host.ts';
 import { FunctionUrl } from './function-url.ts';
 import { ProcessGuard } from './guard.ts';
 import { type FunctionDefinition, type Manifest, manifestFaults } from './manifest.ts';
@@ -44,6 +49,8 @@ export interface Runner {
   invoke(functionName: string, event: unknown): Promise<InvocationResult>;
   /** Calls a scheduled function now, beside its schedule. */
   fire(functionName: string): Promise<InvocationResult>;
+  /** The invocations of a function that are in progress. */
+  running(functionName: string): RunningInvocation[];
   counts(): RunnerCounts;
   /**
    * Stops schedules and pollers, lets handlers that run finish for so long, and kills every process.
@@ -105,6 +112,7 @@ export async function startRunner(manifest: Manifest, options: RunnerOptions): P
       if (!found) throw functionMissing(functionName, 'no schedule');
       return found.scheduler.fire();
     },
+    running: (functionName) => requireHost(hosts, functionName).running(),
     counts: () => ({
       functions: Object.fromEntries([...hosts].map(([name, host]) => [name, host.counts()])),
       queues: Object.fromEntries(mappings.map((mapping) => [mapping.queueName, mapping.counts()])),

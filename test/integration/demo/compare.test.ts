@@ -5,7 +5,7 @@ import { testDatabase } from '../../support/postgres.ts';
 
 const TABLE: DemoTable = {
   name: 'public.odd "table"',
-  capture: { format: 'logutriga' },
+  capture: { set: 'logutriga' },
   file: '',
   columns: [
     { name: 'k', type: 'text', key: true, from: '' },
