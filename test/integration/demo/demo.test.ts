@@ -62,24 +62,27 @@ function processesWith(directory: string): string[] {
   });
 }
 
-test('rows pass from one database to the other until ctrl-c, exactly as they are, and no process is left', {
+test('tables join a replicated set while their rows change until ctrl-c, and arrive exactly as they are, and no process is left', {
   timeout: 120_000,
 }, async () => {
   const { code, stdout, stderr, left } = await skytoolsLocal(['--rate', '100'], 3_000);
   expect(stderr).toContain('demo.movies: 3201 rows');
-  expect(stdout).toMatch(/^identical: \d{5} rows in 5 tables\n$/);
+  expect(stderr).toContain('demo.movies joined the set');
+  expect(stdout).toMatch(/^identical: \d{5} rows in 6 tables\n$/);
   expect(code).toBe(0);
   expect(left).toEqual([]);
 });
 
-test('the same while handlers are killed, connections cut, messages lost, repeated and delayed', {
+test('the same while handlers are killed in every state of a copy, connections cut, messages lost, repeated and delayed', {
   timeout: 240_000,
 }, async () => {
   const args = ['--for', '4s', '--rate', '100', '--chaos', '--seed', '11'];
   const { code, stdout, stderr, left } = await skytoolsLocal(args);
   expect(stderr).toMatch(/^chaos .*(killed|lost|repeated|delayed|cut) \d/m);
+  for (const state of ['waiting', 'in-copy', 'catching-up'])
+    expect(stderr).toMatch(new RegExp(`^chaos .*copy killed in ${state} \\d`, 'm'));
   expect(stderr).toContain('seed 11');
-  expect(stdout).toMatch(/^identical: \d{5} rows in 5 tables\n$/);
+  expect(stdout).toMatch(/^identical: \d{5} rows in 6 tables\n$/);
   expect(code).toBe(0);
   expect(left).toEqual([]);
 });
