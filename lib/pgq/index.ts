@@ -10,7 +10,10 @@ export {
 export { decodeUrlencoded, encodeUrlencoded, type TextRow } from './codecs/urlencoded.ts';
 export { type ConsumedBatch, type ConsumeResult, type ConsumerSpec, consumeBatch } from './consumer.ts';
 export { type ApplyRowsOptions, applyRows } from './consumers/apply-rows.ts';
+export { type QueueLoaderOptions, queueLoader } from './consumers/queue-loader.ts';
 export { type QueueMoverOptions, queueMover } from './consumers/queue-mover.ts';
+export { type QueueSplitterOptions, queueSplitter } from './consumers/queue-splitter.ts';
+export { type TableDispatcherOptions, tableDispatcher } from './consumers/table-dispatcher.ts';
 export { type CoopConsumerSpec, consumeCoopBatch, subconsumerPool } from './coop-consumer.ts';
 export { queueDueWork } from './due-work.ts';
 export { HandlerError } from './errors.ts';

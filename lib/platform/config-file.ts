@@ -3,12 +3,12 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { Config } from './config.ts';
+import { name, seconds } from './consumer-fields.ts';
+import { consumerSchema } from './consumer-schema.ts';
 import { UsageError } from './errors.ts';
 
-const name = z.string().min(1, 'must not be empty');
 /** Keys name files in a bundle; a queue's own names may be anything. */
 const key = z.string().regex(/^[\w.-]+$/, 'may hold letters, digits and _.- only');
-const seconds = z.number().nonnegative();
 
 /**
  * Ticks every 5 s cost about $0.65 a month for one database; a quarter of an hour is the
@@ -23,46 +23,6 @@ const tick = z
   .prefault({});
 
 const database = z.strictObject({ url: name, tick });
-
-const base = {
-  database: name,
-  queue: name,
-  consumer: name.optional(),
-  minLagSeconds: seconds.optional(),
-  minCount: z.int().positive().optional(),
-  minIntervalSeconds: seconds.optional(),
-  subconsumers: z.int().min(0).max(1000).default(0),
-  deadAfterSeconds: z.number().min(60).default(1800),
-};
-
-/** Five repetitions at 10, 20, 40, 80 and 160 s outlast a restart of whatever the handler needs. */
-const retries = z
-  .strictObject({
-    maximum: z.int().min(0).max(1000).default(5),
-    baseSeconds: seconds.default(10),
-    maximumSeconds: seconds.default(3600),
-  })
-  .refine((policy) => policy.maximumSeconds >= policy.baseSeconds, {
-    path: ['maximumSeconds'],
-    message: 'must not be less than baseSeconds',
-  });
-
-const consumer = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('handler'),
-    handler: name,
-    transactional: z.boolean().default(true),
-    retries: retries.optional(),
-    ...base,
-  }),
-  z.strictObject({ kind: z.literal('queue-mover'), target: name, targetQueue: name, ...base }),
-  z.strictObject({
-    kind: z.literal('apply-rows'),
-    target: name,
-    tables: z.record(name, name).optional(),
-    ...base,
-  }),
-]);
 
 const missingRows = z.enum(['ignore', 'stop', 'upsert']);
 
@@ -83,7 +43,7 @@ const node = z.strictObject({
 const schema = z
   .strictObject({
     databases: z.record(name, database),
-    consumers: z.record(key, consumer).default({}),
+    consumers: z.record(key, consumerSchema).default({}),
     londiste: z.strictObject({ nodes: z.record(name, node).default({}) }).prefault({}),
     walmgr: z.record(name, z.unknown()).default({}),
   })
@@ -97,6 +57,13 @@ const schema = z
       });
     }
     for (const [key, value] of Object.entries(config.consumers)) {
+      if (value.kind === 'queue-splitter' && (value.target ?? value.database) === value.database) {
+        for (const [from, queue] of Object.entries(value.queues ?? {})) {
+          if (queue !== value.queue) continue;
+          const message = 'is the queue that is split: its events would go round for ever';
+          context.addIssue({ code: 'custom', path: ['consumers', key, 'queues', from], message });
+        }
+      }
       for (const field of ['database', 'target'] as const) {
         const reference = field in value ? (value as Record<string, unknown>)[field] : undefined;
         if (typeof reference === 'string' && !(reference in config.databases)) {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ValidatedConsumer } from './consumer-schema.ts';
 import { SkytoolsError, UsageError } from './errors.ts';
 
 /** How a database is ticked and how long it may be left alone. Times in seconds. */
@@ -17,56 +18,11 @@ export interface DatabaseConfig {
   tick: TickPolicy;
 }
 
-/** What every consumer has. */
-interface ConsumerBase {
-  /** Database (by its name here) that holds the queue. */
-  database: string;
-  queue: string;
-  /** Name registered in the queue; default: the key in `consumers`. */
-  consumer: string;
-  /** next_batch_custom's limits: wait until a batch is this old, holds so many events, or spans so much time. */
-  minLagSeconds?: number | undefined;
-  minCount?: number | undefined;
-  minIntervalSeconds?: number | undefined;
-  /** More than 0 makes the consumer cooperative, with up to so many subconsumers at work at once. */
-  subconsumers: number;
-  /** A subconsumer silent for so long is taken over. Must exceed the function's time-out. */
-  deadAfterSeconds: number;
-}
+/** A consumer after validation; `consumer` is the name registered in the queue. */
+export type ConsumerConfig = ValidatedConsumer & { consumer: string };
 
-/** A handler of the user's: a module that exports `handleBatch` or `handleEvent`. */
-export interface HandlerConsumerConfig extends ConsumerBase {
-  kind: 'handler';
-  /** Module path relative to the config file. */
-  handler: string;
-  /**
-   * True: the handler writes through its `client`, and the batch is finished in the same transaction. False: it works
-   * elsewhere or takes long; a lease keeps other workers away, and events are delivered at least once.
-   */
-  transactional: boolean;
-  /**
-   * For `handleEvent`: an event at which it throws is delivered again, after doubling times (seconds) and at most `maximum`
-   * times, then kept as a dead letter. Without it, the batch fails as a whole and comes again.
-   */
-  retries?: { maximum: number; baseSeconds: number; maximumSeconds: number } | undefined;
-}
-
-/** Moves events into a queue of another database. */
-export interface QueueMoverConfig extends ConsumerBase {
-  kind: 'queue-mover';
-  target: string;
-  targetQueue: string;
-}
-
-/** Applies rows captured by PgQ's trigger functions to tables of another database. */
-export interface ApplyRowsConfig extends ConsumerBase {
-  kind: 'apply-rows';
-  target: string;
-  /** Source `schema.table` → target `schema.table`, where they differ. */
-  tables?: Record<string, string> | undefined;
-}
-
-export type ConsumerConfig = HandlerConsumerConfig | QueueMoverConfig | ApplyRowsConfig;
+/** The configuration of one kind of consumer. */
+export type ConsumerOfKind<Kind extends ConsumerConfig['kind']> = Extract<ConsumerConfig, { kind: Kind }>;
 
 /** The whole configuration after validation, plain data: it is bundled with the functions as JSON. */
 export interface Config {

@@ -3,6 +3,7 @@ import { hasSqlState } from '../../postgres/errors.ts';
 import { quoteColumns, quoteIdent } from '../../postgres/quote.ts';
 import type { RowChange } from '../codecs/row-change.ts';
 import type { TextRow } from '../codecs/urlencoded.ts';
+import { copyRows } from './copy-rows.ts';
 import type { TargetTable, TargetTables } from './target-tables.ts';
 
 /** What a run of changes leaves of one row. */
@@ -19,23 +20,32 @@ interface NetRow {
 /** The net effect on one table. */
 interface NetTable {
   table: TargetTable;
+  mode: WriteMode;
   keyColumns: string[];
   rows: Map<string, NetRow>;
-  /** Rows of tables without a key: they can only be added. */
+  /** Rows that are only added: those of tables without a key, and those of mode `append`. */
   added: TextRow[];
 }
 
 /** Integrity violations that may come from the order of the statements rather than from the data. */
 const ORDER_DEPENDENT = ['23001', '23503', '23505', '23P01'];
 
+/**
+ * How the rows of a table are written: `upsert` needs a unique index on the key; `replace` deletes what has the key first,
+ * for tables that have none; `append` keeps every image as a row of its own.
+ */
+export type WriteMode = 'upsert' | 'replace' | 'append';
+
 /** Writes changes to the target, as few statements as their net effect allows. Inside the caller's transaction. */
 export class NetChanges {
   readonly #client: Client;
   readonly #tables: TargetTables;
+  readonly #modeOf: (table: string) => WriteMode;
 
-  constructor(client: Client, tables: TargetTables) {
+  constructor(client: Client, tables: TargetTables, modeOf: (table: string) => WriteMode = () => 'upsert') {
     this.#client = client;
     this.#tables = tables;
+    this.#modeOf = modeOf;
   }
 
   /** Applies changes in their order; a TRUNCATE separates what comes before it from what comes after. */
@@ -47,8 +57,9 @@ export class NetChanges {
       await this.#applyRun(changes.slice(from, at));
       from = at + 1;
       if (change) {
-        const { quoted } = await this.#tables.find(change.table, []);
-        await this.#client.query(`truncate table only ${quoted}`);
+        const { quoted, partitioned } = await this.#tables.find(change.table, []);
+        const only = partitioned || this.#modeOf(change.table) === 'replace' ? '' : 'only ';
+        await this.#client.query(`truncate table ${only}${quoted}`);
       }
     }
   }
@@ -73,10 +84,11 @@ export class NetChanges {
       if (!net) {
         const table = await this.#tables.find(change.table, []);
         const keyColumns = change.keyColumns.length > 0 ? change.keyColumns : table.key;
-        net = { table, keyColumns, rows: new Map(), added: [] };
+        const mode = this.#modeOf(change.table);
+        net = { table, mode, keyColumns, rows: new Map(), added: [] };
         tables.set(change.table, net);
       }
-      if (net.keyColumns.length === 0) net.added.push(change.row);
+      if (net.mode === 'append' || net.keyColumns.length === 0) net.added.push(change.row);
       else merge(net, change);
     }
     return [...tables.values()];
@@ -84,16 +96,17 @@ export class NetChanges {
 
   async #write(nets: readonly NetTable[]): Promise<void> {
     for (const net of nets) {
-      const gone = [...net.rows.values()].filter((row) => row.deleted);
+      const replaced = (row: NetRow) => net.mode === 'replace' && row.row !== undefined && row.whole;
+      const gone = [...net.rows.values()].filter((row) => row.deleted || replaced(row));
       if (gone.length > 0) await this.#delete(net, gone);
     }
     for (const net of nets) {
       const present = [...net.rows.values()].filter((row) => row.row !== undefined);
       for (const rows of sameColumns(present.filter((row) => row.whole).map((row) => row.row!)))
-        await this.#upsert(net, rows);
+        await (net.mode === 'replace' ? this.#append(net, rows) : this.#upsert(net, rows));
       for (const rows of sameColumns(present.filter((row) => !row.whole).map((row) => row.row!)))
         await this.#update(net, rows);
-      for (const rows of sameColumns(net.added)) await this.#insert(net, rows, '');
+      for (const rows of sameColumns(net.added)) await this.#append(net, rows);
     }
   }
 
@@ -107,23 +120,27 @@ export class NetChanges {
   }
 
   async #upsert(net: NetTable, rows: readonly TextRow[]): Promise<void> {
-    const others = Object.keys(rows[0]!).filter((column) => !net.keyColumns.includes(column));
+    const columns = Object.keys(rows[0]!);
+    const others = columns.filter((column) => !net.keyColumns.includes(column));
     const action =
       others.length === 0
         ? 'do nothing'
         : `do update set ${others.map((column) => `${quoteIdent(column)} = excluded.${quoteIdent(column)}`).join(', ')}`;
-    await this.#insert(net, rows, `on conflict (${quoteColumns(net.keyColumns)}) ${action}`);
-  }
-
-  async #insert(net: NetTable, rows: readonly TextRow[], conflict: string): Promise<void> {
-    const columns = Object.keys(rows[0]!);
     await this.#tables.find(net.table.name, columns);
     const source = values(net.table, columns);
     await this.#client.query(
       `insert into ${net.table.quoted} (${quoteColumns(columns)}) overriding system value
-       select ${columns.map(source.value).join(', ')} from ${source.from} ${conflict}`,
+       select ${columns.map(source.value).join(', ')} from ${source.from}
+           on conflict (${quoteColumns(net.keyColumns)}) ${action}`,
       parameters(columns, rows),
     );
+  }
+
+  /** COPY reads each value as its column's type does, and takes values for identity columns. */
+  async #append(net: NetTable, rows: readonly TextRow[]): Promise<void> {
+    const columns = Object.keys(rows[0]!);
+    await this.#tables.find(net.table.name, columns);
+    await copyRows(this.#client, net.table.quoted, columns, rows);
   }
 
   async #update(net: NetTable, rows: readonly TextRow[]): Promise<void> {

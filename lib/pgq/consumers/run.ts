@@ -4,11 +4,15 @@ import type { Deadline } from '../../platform/deadline.ts';
 import { UsageError } from '../../platform/errors.ts';
 import { type ConsumeResult, type ConsumerSpec, consumeBatch } from '../consumer.ts';
 import { consumeCoopBatch, subconsumerPool } from '../coop-consumer.ts';
+import type { Handler } from '../handler.ts';
 import { consumeLeasedBatch } from '../leased-consumer.ts';
 import { consumeRemoteBatch, type RemoteHandler } from '../remote-consumer.ts';
 import { applyRows } from './apply-rows.ts';
 import type { HandlerLoader } from './bundled-handler.ts';
+import { queueLoader } from './queue-loader.ts';
 import { queueMover } from './queue-mover.ts';
+import { queueSplitter } from './queue-splitter.ts';
+import { tableDispatcher } from './table-dispatcher.ts';
 
 /** What running a configured consumer needs: the databases, and how long it may take. */
 export interface ConsumerScope {
@@ -41,11 +45,24 @@ export async function runConsumer(
         consumeRemoteBatch(source, client, consumer, handler, scope.deadline),
       ),
     );
+  /** Exactly once: in the queue's own transaction where the target is the same database. */
+  const into = (target: string, handler: Handler & RemoteHandler) =>
+    target === consumer.database
+      ? scope.database(target, (client) => consumeBatch(client, consumer, handler, scope.deadline))
+      : remote(target, handler);
   switch (consumer.kind) {
     case 'apply-rows':
       return remote(consumer.target, applyRows({ tables: consumer.tables }));
     case 'queue-mover':
       return remote(consumer.target, queueMover({ queue: consumer.targetQueue }));
+    case 'queue-splitter': {
+      const target = consumer.target ?? consumer.database;
+      return into(target, queueSplitter(consumer, target === consumer.database ? consumer.queue : undefined));
+    }
+    case 'queue-loader':
+      return into(consumer.target, queueLoader(consumer));
+    case 'table-dispatcher':
+      return into(consumer.target, tableDispatcher(consumer));
     case 'handler': {
       const handler = await load(key);
       return scope.database(consumer.database, (client) => {

@@ -12,6 +12,8 @@ export interface TargetTable {
   types: Map<string, string>;
   /** Columns of the primary key; empty if there is none. */
   key: string[];
+  /** Whether it is a partitioned table, whose rows are in its partitions. */
+  partitioned: boolean;
 }
 
 /** The tables of the target, each looked up once per batch. */
@@ -39,9 +41,16 @@ export class TargetTables {
   async #look(name: string): Promise<TargetTable> {
     const quoted = quoteQualified(name);
     // Type names without a length: a cast to varchar(5) would cut the value silently where an assignment complains.
-    const { rows } = await this.#client.query<{ column: string; type: string; key: number | null }>(
-      `select a.attname as column, format_type(a.atttypid, -1) as type, array_position(i.indkey::int2[], a.attnum) as key
+    const { rows } = await this.#client.query<{
+      column: string;
+      type: string;
+      key: number | null;
+      partitioned: boolean;
+    }>(
+      `select a.attname as column, format_type(a.atttypid, -1) as type, array_position(i.indkey::int2[], a.attnum) as key,
+              c.relkind = 'p' as partitioned
          from pg_catalog.pg_attribute a
+         join pg_catalog.pg_class c on c.oid = a.attrelid
          left join pg_catalog.pg_index i on i.indrelid = a.attrelid and i.indisprimary
         where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
         order by a.attnum`,
@@ -59,6 +68,7 @@ export class TargetTables {
       quoted,
       types: new Map(rows.map((row) => [row.column, row.type])),
       key: key.map((row) => row.column),
+      partitioned: rows[0]!.partitioned,
     };
   }
 }

@@ -37,6 +37,61 @@ describe('the configuration', () => {
       'consumers.c.target',
       { databases, consumers: { c: { kind: 'apply-rows', database: 'app', queue: 'q', target: 'nowhere' } } },
     ],
+    [
+      'consumers.c.queues.x',
+      {
+        databases,
+        consumers: { c: { kind: 'queue-splitter', database: 'app', queue: 'q', queues: { x: 'q' } } },
+      },
+    ],
+    [
+      'consumers.c.partition: wants either "field" or "time"',
+      {
+        databases,
+        consumers: {
+          c: {
+            kind: 'table-dispatcher',
+            database: 'app',
+            queue: 'q',
+            target: 'copy',
+            table: 't',
+            partition: { every: 'day' },
+          },
+        },
+      },
+    ],
+    [
+      'consumers.c.partition.name: {week} is unknown',
+      {
+        databases,
+        consumers: {
+          c: {
+            kind: 'table-dispatcher',
+            database: 'app',
+            queue: 'q',
+            target: 'copy',
+            table: 't',
+            partition: { time: 'event', name: '{table}_{year}_{week}' },
+          },
+        },
+      },
+    ],
+    [
+      'consumers.c.fields.pgq.ev_color',
+      {
+        databases,
+        consumers: {
+          c: {
+            kind: 'table-dispatcher',
+            database: 'app',
+            queue: 'q',
+            target: 'copy',
+            table: 't',
+            fields: { 'pgq.ev_color': 'x' },
+          },
+        },
+      },
+    ],
     ['consumers.c.kind', { databases, consumers: { c: { kind: 'teleport', database: 'app', queue: 'q' } } }],
   ])('names the wrong key %s', (key, input) => {
     expect(() => parseConfig(input)).toThrowError(

@@ -1,0 +1,148 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { handler } from '../../../functions/consume.ts';
+import { type Emulator, startEmulator } from '../../../lib/local/emulator/server.ts';
+import { parseConfig } from '../../../lib/platform/config-file.ts';
+import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
+
+/*
+ * The consume function itself, run in this process with a configuration of the test's own, against PostgreSQL and the
+ * emulated S3 and SQS.
+ */
+
+let emulator: Emulator | undefined;
+
+/** Starts the emulator for the tests of a file, and points the AWS clients at it. */
+export function emulatedServices(): { readonly endpoint: string } {
+  let directory: string;
+  beforeAll(async () => {
+    directory = mkdtempSync(path.join(tmpdir(), 'skytools-consumers-'));
+    emulator = await startEmulator({ directory, accessKeyId: 'test', secretAccessKey: 'test' });
+    Object.assign(process.env, {
+      AWS_ENDPOINT_URL: emulator.endpoint,
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+    });
+    const { QueueUrl } = await new SQSClient().send(new CreateQueueCommand({ QueueName: 'consume' }));
+    process.env.SKYTOOLS_QUEUE_CONSUME = QueueUrl!;
+  });
+  afterAll(async () => {
+    await emulator?.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  return {
+    get endpoint() {
+      return emulator!.endpoint;
+    },
+  };
+}
+
+export interface ConsumerStack {
+  /** Has queue `q` with consumer `c` registered. */
+  source: TestDatabase;
+  target: TestDatabase;
+  /** Inserts events, each `[type, data, extra1?]`, and ticks. */
+  produce(...events: (readonly [type: string | null, data: string | null, extra1?: string])[]): Promise<void>;
+  tick(): Promise<void>;
+  /** Delivers one message for consumer `c`; true unless it failed. */
+  consume(milliseconds?: number): Promise<boolean>;
+  /** Makes events of the retry queue due, and moves them. */
+  bringBack(): Promise<void>;
+}
+
+/** Two databases and a consumer `c` of queue `q`, gone with the test. `consumer` is its configuration but for the names. */
+export async function consumerStack(
+  consumer: (names: { source: string; target: string }) => Record<string, unknown>,
+): Promise<ConsumerStack> {
+  const [source, target] = [await createDatabase(), await createDatabase()];
+  const directory = mkdtempSync(path.join(tmpdir(), 'skytools-consumer-'));
+  onTestFinished(async () => {
+    await source.drop();
+    await target.drop();
+    rmSync(directory, { recursive: true });
+  });
+  const file = path.join(directory, 'config.json');
+  const config = parseConfig({
+    databases: { [source.name]: { url: source.url }, [target.name]: { url: target.url } },
+    consumers: {
+      c: {
+        database: source.name,
+        queue: 'q',
+        ...consumer({ source: source.name, target: target.name }),
+      },
+    },
+  });
+  writeFileSync(file, JSON.stringify(config));
+  await source.query(`select pgq.create_queue('q'), pgq.register_consumer('q', 'c')`);
+  const tick = async () => {
+    await source.query(`select pgq.force_tick('q')`);
+    await source.query(`select pgq.ticker('q')`);
+  };
+  return {
+    source,
+    target,
+    tick,
+    async produce(...events) {
+      for (const [type, data, extra1] of events)
+        await source.query(`select pgq.insert_event('q', $1, $2, $3, null, null, null)`, [
+          type,
+          data,
+          extra1 ?? null,
+        ]);
+      await tick();
+    },
+    async consume(milliseconds = 60_000) {
+      process.env.SKYTOOLS_CONFIG_FILE = file;
+      const { batchItemFailures } = await deliver(source.name, milliseconds);
+      return batchItemFailures.length === 0;
+    },
+    async bringBack() {
+      await source.query('update pgq.retry_queue set ev_retry_after = now()');
+      await source.query('select pgq.maint_retry_events()');
+      await tick();
+    },
+  };
+}
+
+function deliver(database: string, milliseconds: number): Promise<SQSBatchResponse> {
+  const attributes = {
+    ApproximateReceiveCount: '1',
+    SentTimestamp: '0',
+    SenderId: 'x',
+    ApproximateFirstReceiveTimestamp: '0',
+  };
+  const event: SQSEvent = {
+    Records: [
+      {
+        messageId: 'm',
+        receiptHandle: 'none',
+        body: JSON.stringify({ v: 1, kind: 'consume', database, consumer: 'c' }),
+        attributes,
+        messageAttributes: {},
+        md5OfBody: '',
+        eventSource: 'aws:sqs',
+        eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:consume',
+        awsRegion: 'us-east-1',
+      },
+    ],
+  };
+  return handler(event, { getRemainingTimeInMillis: () => milliseconds } as Context);
+}
+
+/** Makes the server end the backend that inserts the `nth` row into a table, once: a kill in the middle of the work. */
+export async function killAtRow(database: TestDatabase, table: string, nth: number): Promise<void> {
+  await database.query(`create sequence public.kill_count;
+    create function public.kill_once() returns trigger language plpgsql as $$
+    begin
+      if nextval('public.kill_count') = ${nth} then
+        perform pg_terminate_backend(pg_backend_pid());
+      end if;
+      return new;
+    end $$;
+    create trigger kill_once before insert on ${table} for each row execute function public.kill_once()`);
+}
