@@ -2,6 +2,7 @@ import { decodeUrlencoded } from '../pgq/codecs/urlencoded.ts';
 import { SkytoolsError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
 import { quoteQualified } from '../postgres/quote.ts';
+import { handlerOf } from './handlers/registry.ts';
 import type { MissingRows, NodeSettings } from './settings.ts';
 
 /** A subscribed table as `londiste.table_info` has it. */
@@ -38,23 +39,12 @@ export async function subscriptions(client: Client, queue: string): Promise<Subs
   }));
 }
 
-/** Handlers whose tables hold no rows here: their events are ignored. */
-const ROWLESS = ['vtable', 'fake_local', 'qtable'];
-
 /**
  * Whether a table's events are applied to it.
  *
- * @throws SkytoolsError LONDISTE_HANDLER_UNKNOWN
+ * @throws UsageError LONDISTE_HANDLER_UNKNOWN, LONDISTE_HANDLER_ARGUMENT
  */
-export function holdsRows(table: Subscription): boolean {
-  const handler = (table.attributes.handler ?? table.attributes.handlers ?? 'londiste').replace(/\(.*$/s, '');
-  if (handler === 'londiste') return true;
-  if (ROWLESS.includes(handler)) return false;
-  throw new SkytoolsError('LONDISTE_HANDLER_UNKNOWN', `table ${table.name} asks for handler ${handler}`, {
-    subject: { table: table.name },
-    hint: 'subscribe it again with a handler that `skytools londiste show-handlers` lists',
-  });
-}
+export const holdsRows = (table: Subscription): boolean => handlerOf(table.attributes).handler.holdsRows;
 
 /** A column of a real table. */
 interface Column {
@@ -79,6 +69,8 @@ export interface RealTable {
   key: string[];
   snapshot: string | null;
   missingRows: MissingRows;
+  /** A TRUNCATE leaves its rows alone. */
+  ignoresTruncate: boolean;
 }
 
 /** @throws SkytoolsError LONDISTE_TABLE_MISSING */
@@ -130,5 +122,6 @@ export async function realTable(
       .map((row) => row.column),
     snapshot: table.snapshot,
     missingRows: settings.tables[table.name]?.missingRows ?? settings.missingRows,
+    ignoresTruncate: handlerOf(table.attributes).arguments.ignore_truncate === '1',
   };
 }

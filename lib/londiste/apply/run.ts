@@ -48,7 +48,7 @@ export async function applyStaged(target: pg.Client, run: ApplyRun): Promise<Mis
 
 /** With CASCADE, as the original: a table that refers to this one cannot keep its rows. */
 async function truncate(target: pg.Client, table: RealTable | undefined, event: SystemEvent): Promise<void> {
-  if (table === undefined) return;
+  if (table === undefined || table.ignoresTruncate) return;
   if (table.snapshot !== null) {
     const { rowCount } = await target.query(
       `select from ${STAGING} where ev_id = $1 and txid_visible_in_snapshot(ev_txid, $2::txid_snapshot)`,
