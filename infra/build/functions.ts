@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
+import { withSmokeConsumers } from '../../lib/pgq/consumers/smoke.ts';
 import { BUNDLED_CONFIG, type Config } from '../../lib/platform/config.ts';
 import { loadConfigFile } from '../../lib/platform/config-file.ts';
 import { clusterConfig } from '../../lib/walmgr/config.ts';
@@ -63,9 +64,10 @@ async function bundleHandlers(config: Config, configFile: string, directory: str
 export async function buildFunctions(configFile: string, output: string): Promise<void> {
   const config = await loadConfigFile(configFile);
   for (const name of Object.keys(config.walmgr)) clusterConfig(config, name);
+  const bundled = JSON.stringify(withSmokeConsumers(config));
   for (const { name } of functions) {
     const directory = path.join(output, name);
-    await replaceFile(path.join(directory, BUNDLED_CONFIG), JSON.stringify(config));
+    await replaceFile(path.join(directory, BUNDLED_CONFIG), bundled);
     await bundle(path.join(root, 'functions', `${name}.ts`), path.join(directory, 'index.mjs'));
   }
   await bundleHandlers(config, configFile, path.join(output, 'consume'));

@@ -11,6 +11,7 @@ import { registerLondisteCommands } from './commands/londiste/register.ts';
 import { registerNewCommand } from './commands/new.ts';
 import { registerQadminCommand } from './commands/qadmin.ts';
 import { registerQueueCommands } from './commands/queue.ts';
+import { registerSmokeCommand } from './commands/smoke/register.ts';
 import { registerStatusCommand } from './commands/status.ts';
 import { registerTopCommand } from './commands/top.ts';
 import { registerTriggerCommands } from './commands/trigger.ts';
@@ -38,6 +39,7 @@ const REGISTER = [
   registerWalCommands,
   registerNewCommand,
   registerInvokeCommand,
+  registerSmokeCommand,
   registerLocalCommand,
   registerCompletionCommand,
 ];
