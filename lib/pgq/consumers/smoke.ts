@@ -1,4 +1,4 @@
-import type { Config, QueueMoverConfig } from '../../platform/config.ts';
+import type { Config, ConsumerOfKind } from '../../platform/config.ts';
 
 /** The queue that `skytools smoke` writes to, the one it expects the events in, and the consumer between them. */
 export const SMOKE_QUEUE = 'skytools_smoke';
@@ -13,7 +13,7 @@ export const smokeConsumerKey = (database: string): string => `skytools_smoke:${
  * it is never due otherwise.
  */
 export function withSmokeConsumers(config: Config): Config {
-  const consumers = Object.keys(config.databases).map((database): [string, QueueMoverConfig] => [
+  const consumers = Object.keys(config.databases).map((database): [string, ConsumerOfKind<'queue-mover'>] => [
     smokeConsumerKey(database),
     {
       kind: 'queue-mover',
