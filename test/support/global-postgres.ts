@@ -1,10 +1,13 @@
 import type { TestProject } from 'vitest/node';
 import { embeddedBinaries, startPostgres } from '../../lib/local/postgres.ts';
+import { startPgBouncer } from './pgbouncer.ts';
 import { installTemplate } from './template.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     postgresUrl: string;
+    /** The same server through PgBouncer in transaction mode, where SKYTOOLS_TEST_PGBOUNCER=1 asks for it. */
+    poolerUrl: string | undefined;
     postgresMajor: number;
   }
 }
@@ -19,5 +22,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await installTemplate(server.url());
   project.provide('postgresUrl', server.url());
   project.provide('postgresMajor', major);
-  return () => server.stop('immediate');
+  const bouncer =
+    process.env.SKYTOOLS_TEST_PGBOUNCER === '1'
+      ? await startPgBouncer({ port: server.port, user: 'postgres' })
+      : undefined;
+  project.provide('poolerUrl', bouncer && server.url().replace(`:${server.port}/`, `:${bouncer.port}/`));
+  return async () => {
+    await bouncer?.stop();
+    await server.stop('immediate');
+  };
 }

@@ -5,9 +5,11 @@ import { OWNER, TEMPLATE } from './template.ts';
 /** A database of its own for one test or one file. */
 export interface TestDatabase {
   readonly name: string;
-  /** URL as the owner, who is not a superuser. */
+  /** URL as the owner, who is not a superuser; through PgBouncer where the run asks for it. */
   readonly url: string;
-  /** URL as the superuser. */
+  /** URL as the owner, past any pooler: for what sessions are for. */
+  readonly directUrl: string;
+  /** URL as the superuser, past any pooler. */
   readonly superuserUrl: string;
   /** A pooled query as the owner. */
   query<Row extends pg.QueryResultRow = Record<string, unknown>>(
@@ -16,6 +18,10 @@ export interface TestDatabase {
   ): Promise<Row[]>;
   /** A connection of its own (as the owner unless another user is named), closed with the database. */
   connect(user?: string): Promise<pg.Client>;
+  /** The same past any pooler: for tests of what belongs to a session (SET, notices, the server's process). */
+  session(user?: string): Promise<pg.Client>;
+  /** Until no other transaction is open here: the server rolls back what a killed client left, but a moment later. */
+  quiet(): Promise<void>;
   /** Closes every connection and drops the database. */
   drop(): Promise<void>;
 }
@@ -40,8 +46,8 @@ export async function createDatabase(options: TestDatabaseOptions = {}): Promise
     `create database ${name} template ${template} owner ${pg.escapeIdentifier(owner)}`,
   );
 
-  const urlOf = (user: string) => {
-    const url = new URL(serverUrl);
+  const urlOf = (user: string, at = inject('poolerUrl') ?? serverUrl) => {
+    const url = new URL(at);
     url.username = encodeURIComponent(user);
     url.pathname = `/${name}`;
     return url.href;
@@ -49,18 +55,26 @@ export async function createDatabase(options: TestDatabaseOptions = {}): Promise
   const pool = new pg.Pool({ connectionString: urlOf(owner), max: 4 });
   pool.on('error', () => {});
   const clients = new Set<pg.Client>();
+  const open = async (connectionString: string) => {
+    const client = new pg.Client({ connectionString });
+    client.on('error', () => {});
+    await client.connect();
+    clients.add(client);
+    return client;
+  };
   return {
     name,
     url: urlOf(owner),
-    superuserUrl: urlOf('postgres'),
+    directUrl: urlOf(owner, serverUrl),
+    superuserUrl: urlOf('postgres', serverUrl),
     query: async <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) =>
       (await pool.query<Row>(text, values)).rows,
-    connect: async (user = owner) => {
-      const client = new pg.Client({ connectionString: urlOf(user) });
-      client.on('error', () => {});
-      await client.connect();
-      clients.add(client);
-      return client;
+    connect: (user = owner) => open(urlOf(user)),
+    session: (user = owner) => open(urlOf(user, serverUrl)),
+    quiet: async () => {
+      const open = `select from pg_stat_activity where datname = current_database() and xact_start is not null
+                       and backend_type = 'client backend' and pid <> pg_backend_pid()`;
+      while ((await pool.query(open)).rowCount! > 0) await new Promise((resolve) => setTimeout(resolve, 10));
     },
     drop: async () => {
       await pool.end();

@@ -250,7 +250,8 @@ describe('a database that fails', () => {
     await insert(1);
     await tick();
     await source.query(`select pg_terminate_backend(pid) from pg_stat_activity
-                         where datname = current_database() and pid <> pg_backend_pid() and application_name like 'skytools%'`);
+                         where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
+                           and application_name like 'skytools%'`);
     await consume();
     await consume();
     expect(await rows(target)).toEqual(await rows(source));

@@ -104,10 +104,11 @@ describe.each(['emulated', 'native'] as const)('%s', (method) => {
   });
 
   test('or with the session, where that is asked for', async () => {
-    await client.query(`select londiste.set_session_replication_role('local', false)`);
-    expect((await client.query(settings)).rows).toMatchObject([{ role: 'local' }]);
-    await client.query(`select londiste.set_session_replication_role('origin', false)`);
-    expect((await client.query(settings)).rows).toEqual([{ native: 'origin', role: 'origin' }]);
+    const session = await database.session(method === 'native' ? 'postgres' : OWNER);
+    await session.query(`select londiste.set_session_replication_role('local', false)`);
+    expect((await session.query(settings)).rows).toMatchObject([{ role: 'local' }]);
+    await session.query(`select londiste.set_session_replication_role('origin', false)`);
+    expect((await session.query(settings)).rows).toEqual([{ native: 'origin', role: 'origin' }]);
   });
 
   test.each(['other', null])('%s is no role', async (value) => {

@@ -52,6 +52,7 @@ describe('a process killed before any of its statements', () => {
         // The first node below the root; those below it go on undisturbed.
         await replayBatch(scope, set.nodes[1]!.name, QUEUE).catch(() => {});
         finished = sent() < at;
+        for (const node of set.nodes) await node.quiet();
         await set.replay();
         for (const node of set.nodes.slice(1))
           expect(await rowsOf(node, 'item')).toEqual(await rowsOf(set.root, 'item'));
@@ -78,6 +79,7 @@ describe('a process killed before any of its statements', () => {
       for (let step = 0; step < 25 && sent() < at; step++) {
         const did = await copyStep(scope, set.leaf.name, QUEUE, 'public.item').catch(() => undefined);
         if (did?.did.step === 'in-sync') break;
+        for (const node of set.nodes) await node.quiet();
         await set.root.query(`update item set code = -code where id % 25 = ${step}`);
         await set.tick();
         await set.replay();

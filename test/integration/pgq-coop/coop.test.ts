@@ -209,6 +209,7 @@ describe('consumeCoopBatch', () => {
     };
     const victim = await ourClient(db.url);
     await expect(consumeCoopBatch(victim, spec, dying as never, minute())).rejects.toThrow();
+    await db.quiet();
     deadline = minute();
     const rest = await consumeCoopBatch(client, spec, slow, deadline);
     expect(rest.did).toMatchObject({ finished: true, events: 6 });

@@ -36,7 +36,7 @@ describe('a database with one queue after a thrown-away one', () => {
   let client: pg.Client;
   beforeAll(async () => {
     db = await createDatabase();
-    client = await db.connect();
+    client = await db.session();
     await client.query("set timezone = 'UTC'");
   });
   afterAll(() => db.drop());
@@ -333,7 +333,7 @@ describe('settings of a queue', () => {
 
   test('updates of pgq.queue are obeyed at once', async () => {
     const db = await testDatabase();
-    const superuser = await db.connect('postgres');
+    const superuser = await db.session('postgres');
     const client = await db.connect();
     await client.query("select pgq.create_queue('q')");
     const insert = "select pgq.insert_event('q', 't', 'd')";

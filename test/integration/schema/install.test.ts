@@ -117,7 +117,7 @@ describe('install', () => {
     await open.query(`select pgq.insert_event('busy', 't', 'open')`);
     await open.query('lock table pgq.queue, pgq.tick, pgq.subscription in share mode');
     const installing = install(database, '--json');
-    const other = await database.connect();
+    const other = await database.session();
     await other.query(`set statement_timeout = '5s'`);
     for (let n = 0; n < 20; n++) {
       await other.query(`select pgq.insert_event('busy', 't', $1)`, [String(n)]);

@@ -101,7 +101,7 @@ describe('beyond the C extension', () => {
       create trigger x after insert or update or delete on logged for each row
         execute function pgq.jsontriga('real queue', 'backup');
       create trigger y after truncate on logged execute function pgq.logutriga('real queue')`);
-    const session = await database.connect();
+    const session = await database.session();
     const notices: unknown[] = [];
     session.on('notice', (notice) => notices.push(notice.message));
     await session.query('set client_min_messages = notice');

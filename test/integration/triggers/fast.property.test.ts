@@ -18,7 +18,7 @@ const tables = new Map<string, string>();
 
 beforeAll(async () => {
   database = await createDatabase();
-  client = await database.connect();
+  client = await database.session();
   await client.query(`set client_min_messages = error; ${TYPE_SETUP}`);
   for (const format of FORMATS) {
     for (const kind of KINDS) {

@@ -197,7 +197,7 @@ describe.each(LEVELS)('a generated trigger of level %s', (level) => {
 
   test('works under REPEATABLE READ and in roles local and replica as the classic trigger does', async () => {
     await create('logutriga', level);
-    const session = await database.connect('postgres');
+    const session = await database.session('postgres');
     await session.query(`begin isolation level repeatable read; insert into ${table} values (3); commit`);
     await session.query(`set session_replication_role = local; insert into ${table} values (4)`);
     await session.query(`set session_replication_role = replica; insert into ${table} values (5)`);
