@@ -121,20 +121,25 @@ export const TYPE_SETUP = `
   create type an_enum as enum ('a b', 'c'); create type a_row as (x int, y text)`;
 
 const SETTINGS = [
-  '',
+  'select',
   `set local datestyle = 'German'; set local intervalstyle = 'iso_8601'`,
   `set local datestyle = 'SQL, DMY'; set local timezone = 'America/St_Johns'; set local bytea_output = 'escape'`,
   `set local datestyle = 'Postgres, MDY'; set local timezone = '<+03>-3'; set local extra_float_digits = -5`,
   `set local timezone = 'Asia/Tokyo'; set local intervalstyle = 'sql_standard'; set local extra_float_digits = 0`,
 ];
 
+/** Statements that run one after the other in a transaction, under settings that change how values print. */
+export interface RandomTransaction {
+  readonly settings: string;
+  readonly statements: string[];
+}
+
 /** A random table, the arguments of its triggers, and transactions that change it. */
 export interface RandomTable {
   readonly name: string;
   readonly create: string;
   readonly args: string[];
-  /** Each runs in a transaction of its own. */
-  readonly transactions: string[];
+  readonly transactions: RandomTransaction[];
 }
 
 const NAMES = ['a', 'B c', 'ключ', 'user', 'x&y=z', 'e"f', 'select', 'g_1', "q'r", 'Zz', '%20', 'h'];
@@ -142,8 +147,8 @@ const NAMES = ['a', 'B c', 'ключ', 'user', 'x&y=z', 'e"f', 'select', 'g_1', 
 const column = fc.integer({ min: 0, max: TYPES.length - 1 }).map((index) => TYPES[index]!);
 const keyColumn = fc.constantFrom(...TYPES.filter((type) => type.key));
 
-/** `statements` is the number of transactions on each table. */
-export function randomTable(statements: number): fc.Arbitrary<RandomTable> {
+/** A table with so many transactions on it, of so many statements each. */
+export function randomTable(transactions: number, statements: number): fc.Arbitrary<RandomTable> {
   return fc
     .tuple(
       fc.array(keyColumn, { minLength: 1, maxLength: 2 }),
@@ -175,16 +180,17 @@ export function randomTable(statements: number): fc.Arbitrary<RandomTable> {
       const row = fc.tuple(fc.nat(30), keyValues, fc.tuple(...others.map(value)));
       const insert = fc.array(row, { minLength: 1, maxLength: 5 }).map(
         (rows) =>
-          `insert into ${table} values ${rows.map(([no, key, rest]) => `(${[no, ...key, ...rest].join(', ')})`).join(', ')}
+          `insert into ${table} (${cols.map(ident).join(', ')}) values ${rows.map(([no, key, rest]) => `(${[no, ...key, ...rest].join(', ')})`).join(', ')}
              on conflict do nothing`,
       );
       const change = fc
-        .tuple(fc.tuple(...others.map(value)), fc.nat(255), fc.nat(30))
-        .map(([values, which, limit]) => {
+        .tuple(fc.tuple(...others.map(value)), fc.nat(255), fc.nat(30), fc.constantFrom(0, 1, 2, 5, 30))
+        .map(([values, which, first, width]) => {
           const sets = other.flatMap((col, i) =>
             (which >> i) % 2 === 1 ? [`${ident(col)} = ${values[i]}`] : [],
           );
-          return `update ${table} set ${sets.length > 0 ? sets.join(', ') : 'no = no'} where no <= ${limit}`;
+          return `update ${table} set ${sets.length > 0 ? sets.join(', ') : 'no = no'}
+             where no between ${first} and ${first + width}`;
         });
       const remove = fc.nat(30).map((no) => `delete from ${table} where no >= ${no}`);
       const alter = fc.constantFrom(
@@ -193,7 +199,9 @@ export function randomTable(statements: number): fc.Arbitrary<RandomTable> {
         ...(other.length > 0
           ? [
               `alter table ${table} rename ${ident(other[0]!)} to ${ident(`${other[0]} 2`)}`,
+              `alter table ${table} rename ${ident(`${other[0]} 2`)} to ${ident(other[0]!)}`,
               `alter table ${table} drop ${ident(other.at(-1)!)}`,
+              `alter table ${table} add ${ident(other.at(-1)!)} ${others.at(-1)!.sql}`,
             ]
           : []),
         'select pgq.refresh_fast_triggers()',
@@ -206,10 +214,13 @@ export function randomTable(statements: number): fc.Arbitrary<RandomTable> {
         { weight: 1, arbitrary: alter },
       );
       return fc
-        .array(fc.tuple(fc.constantFrom(...SETTINGS), statement), {
-          minLength: statements,
-          maxLength: statements,
-        })
+        .array(
+          fc.record({
+            settings: fc.constantFrom(...SETTINGS),
+            statements: fc.array(statement, { minLength: statements, maxLength: statements }),
+          }),
+          { minLength: transactions, maxLength: transactions },
+        )
         .map((list) => ({
           name: table,
           create: `create table ${table} (${definitions.join(', ')}, primary key (${cols
@@ -218,7 +229,7 @@ export function randomTable(statements: number): fc.Arbitrary<RandomTable> {
             .map(ident)
             .join(', ')}))`,
           args,
-          transactions: list.map(([settings, sql]) => [settings, sql].filter(Boolean).join('; ')),
+          transactions: list,
         }));
     });
 }
