@@ -1,22 +1,18 @@
 import type { Deadline } from '../platform/deadline.ts';
+import { BusyError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
-import { type Closing, transaction } from '../postgres/transaction.ts';
-import { Batch, newRetries } from './batch.ts';
 import {
   busy,
   type ConsumeResult,
   type ConsumerSpec,
-  closeBatch,
-  holdBatch,
+  consumeBatch,
   interval,
   mapped,
-  readOptions,
   subjectOf,
 } from './consumer.ts';
-import { type Handler, runHandler } from './handler.ts';
-import { keepingAlive } from './keep-alive.ts';
-import { readBlocks } from './read-blocks.ts';
-import { type BatchId, batchId, type Int8 } from './types.ts';
+import type { Handler } from './handler.ts';
+import { IDLE_MEMBER_SECONDS } from './subconsumer-pool.ts';
+import type { Int8 } from './types.ts';
 
 export interface CoopConsumerSpec extends ConsumerSpec {
   /** The pool of subconsumer names; as many workers can be busy at once. */
@@ -24,10 +20,6 @@ export interface CoopConsumerSpec extends ConsumerSpec {
   /** A member silent for so long loses its batch to another, unless its transaction is alive. In seconds. */
   deadAfterSeconds?: number | undefined;
 }
-
-/** The names of a pool of `size` subconsumers. Stable, so that a batch left behind is found again. */
-export const subconsumerPool = (size: number): string[] =>
-  Array.from({ length: size }, (_, index) => `s${index + 1}`);
 
 /**
  * One batch of a cooperative consumer: draws a free name from the pool, takes the batch that member left behind or the
@@ -37,43 +29,55 @@ export const subconsumerPool = (size: number): string[] =>
  * @throws BusyError where every member of the pool is at work
  * @throws HandlerError, DeadlineError, SkytoolsError as consumeBatch
  */
-export async function consumeCoopBatch(
+export const consumeCoopBatch = (
   client: Client,
   consumer: CoopConsumerSpec,
   handler: Handler,
   deadline: Deadline,
+): Promise<ConsumeResult> =>
+  consumeMemberBatch(client, consumer, (member) => consumeBatch(client, member, handler, deadline));
+
+/**
+ * One batch of a cooperative consumer, by any verb. Where there is none, members of the pool that have been idle for a
+ * minute are taken back.
+ *
+ * @param client connection to the queue's database
+ * @param consume runs one batch of the consumer it is given: consumeBatch, consumeLeasedBatch
+ * @throws BusyError where every member of the pool is at work
+ * @throws what `consume` throws
+ */
+export async function consumeMemberBatch(
+  client: Client,
+  consumer: CoopConsumerSpec,
+  consume: (member: ConsumerSpec) => Promise<ConsumeResult>,
 ): Promise<ConsumeResult> {
-  const subject = subjectOf(consumer);
-  deadline.check(`consumer ${consumer.consumer}`);
-  return mapped(subject, async () => {
-    const names = [...consumer.subconsumers];
-    // A member may be claimed by another worker between the two transactions: each time, one name fewer to try.
-    while (names.length > 0) {
-      const allocated = await allocate(client, consumer, names);
-      if (allocated === 'busy') break;
-      if (allocated === 'idle') return { did: undefined, next: 'idle' };
-      const result = await transaction(
-        client,
-        () => consumeAllocated(client, consumer, allocated.batch, handler, deadline),
-        { deadline, subject },
-      ).catch((error) => {
-        if ((error as { code?: string }).code === 'UNIT_BUSY') return undefined;
-        throw error;
-      });
-      if (result) return result;
-      names.splice(names.indexOf(allocated.name), 1);
+  const names = [...consumer.subconsumers];
+  // A member may be claimed by another worker after it was drawn: each time, one name fewer to try.
+  while (names.length > 0) {
+    const { name, batch } = await mapped(subjectOf(consumer), () => allocate(client, consumer, names));
+    if (name === null) break;
+    if (batch === null) {
+      await mapped(subjectOf(consumer), () => unregisterIdle(client, consumer));
+      return { did: undefined, next: 'idle' };
     }
-    throw busy(consumer);
-  });
+    try {
+      const result = await consume({ ...consumer, consumer: `${consumer.consumer}.${name}` });
+      if (result.did) return result;
+    } catch (error) {
+      if (!(error instanceof BusyError)) throw error;
+    }
+    names.splice(names.indexOf(name), 1);
+  }
+  throw busy(consumer);
 }
 
 async function allocate(
   client: Client,
   consumer: CoopConsumerSpec,
   names: string[],
-): Promise<{ name: string; batch: BatchId } | 'idle' | 'busy'> {
-  const { rows } = await client.query<{ subconsumer_name: string | null; batch_id: Int8 | null }>(
-    'select * from pgq_coop.next_free_batch($1, $2, $3, $4, $5, $6, $7)',
+): Promise<{ name: string | null; batch: Int8 | null }> {
+  const { rows } = await client.query<{ name: string | null; batch: Int8 | null }>(
+    'select subconsumer_name as name, batch_id as batch from pgq_coop.next_free_batch($1, $2, $3, $4, $5, $6, $7)',
     [
       consumer.queue,
       consumer.consumer,
@@ -84,24 +88,14 @@ async function allocate(
       interval(consumer.deadAfterSeconds),
     ],
   );
-  const { subconsumer_name: name, batch_id: id } = rows[0]!;
-  if (name === null) return 'busy';
-  return id === null ? 'idle' : { name, batch: batchId(id) };
+  return rows[0]!;
 }
 
-async function consumeAllocated(
-  client: Client,
-  consumer: CoopConsumerSpec,
-  id: BatchId,
-  handler: Handler,
-  deadline: Deadline,
-): Promise<ConsumeResult | Closing<ConsumeResult | undefined> | undefined> {
-  const row = await holdBatch(client, consumer, id);
-  if (row === undefined) return undefined;
-  const retries = newRetries();
-  const batch = new Batch(consumer, row, () => readBlocks(client, readOptions(row), retries), deadline, true);
-  await keepingAlive(client, () =>
-    runHandler(handler, batch, { client, deadline }, consumer.retries && 'savepoint'),
-  );
-  return closeBatch(client, consumer, batch, retries);
+async function unregisterIdle(client: Client, consumer: CoopConsumerSpec): Promise<void> {
+  await client.query('select pgq_coop.unregister_idle($1, $2, $3, $4)', [
+    consumer.queue,
+    consumer.consumer,
+    consumer.subconsumers,
+    interval(IDLE_MEMBER_SECONDS),
+  ]);
 }

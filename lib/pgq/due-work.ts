@@ -2,6 +2,7 @@ import type { DueWork, DueWorkProvider } from '../jobs/due-work.ts';
 import type { JobMessage } from '../jobs/messages.ts';
 import type { Config } from '../platform/config.ts';
 import type { Client } from '../postgres/connect.ts';
+import { IDLE_MEMBER_SECONDS, SUBCONSUMER_PREFIX } from './subconsumer-pool.ts';
 import type { Int8 } from './types.ts';
 
 /**
@@ -25,14 +26,17 @@ export const queueDueWork: DueWorkProvider = async (
   return { jobs, idleSeconds: await idleSeconds(client, admin) };
 };
 
-/** One message for each batch that can be worked on now: one for a plain consumer, up to the pool's size for a group. */
+/**
+ * One message for each batch that can be worked on now: one for a plain consumer, up to the pool's size for a group, one for
+ * each slot of a group with an ordering key. And one for a group without work that has idle members to be taken back.
+ */
 async function dueConsumers(client: Client, config: Config, database: string): Promise<JobMessage[]> {
   const configured = Object.entries(config.consumers).filter(
     ([, consumer]) => consumer.database === database,
   );
   if (configured.length === 0) return [];
-  const { rows } = await client.query<{ key: string; batches: number }>(
-    `select c.key, due.batches
+  const { rows } = await client.query<{ key: string; jobs: number }>(
+    `select c.key, greatest(least(greatest(c.pool, 1), due.batches), due.idle)::int4 as jobs
        from unnest($1::text[], $2::text[], $3::text[], $4::int4[]) as c (key, queue, consumer, pool)
        join pgq.queue q on q.queue_name = c.queue
        join pgq.consumer co on co.co_name = c.consumer
@@ -41,25 +45,41 @@ async function dueConsumers(client: Client, config: Config, database: string): P
               on l.lease_queue = s.sub_queue and l.lease_consumer = s.sub_consumer
              and l.lease_until > clock_timestamp(),
             lateral (
-              select least(greatest(c.pool, 1),
-                           (select count(*) from pgq.subscription m
-                             where m.sub_queue = s.sub_queue and m.sub_id = s.sub_id and m.sub_batch is not null)
-                           + (select count(*) from (
-                                select 1 from pgq.tick t
-                                 where t.tick_queue = s.sub_queue and t.tick_id > s.sub_last_tick
-                                   and (s.sub_next_tick is null or t.tick_id > s.sub_next_tick)
-                                 limit greatest(c.pool, 1)) ahead))::int4 as batches) due
+              select (select count(*) from pgq.subscription m
+                       where m.sub_queue = s.sub_queue and m.sub_id = s.sub_id
+                         and (m.sub_batch is not null
+                              or s.sub_last_tick is null
+                                 and exists (select 1 from pgq.tick t
+                                              where t.tick_queue = m.sub_queue and t.tick_id > m.sub_last_tick))
+                         and not exists (select 1 from pgq.consumer_lease ml
+                                          where ml.lease_queue = m.sub_queue and ml.lease_consumer = m.sub_consumer
+                                            and ml.lease_until > clock_timestamp()))
+                     + (select count(*) from (
+                          select 1 from pgq.tick t
+                           where t.tick_queue = s.sub_queue and t.tick_id > s.sub_last_tick
+                             and (s.sub_next_tick is null or t.tick_id > s.sub_next_tick)
+                           limit greatest(c.pool, 1)) ahead) as batches,
+                     (select count(*) from (
+                        select 1 from pgq.subscription m
+                          join pgq.consumer mc on mc.co_id = m.sub_consumer
+                         where m.sub_queue = s.sub_queue and m.sub_id = s.sub_id
+                           and m.sub_last_tick is null and s.sub_last_tick is not null
+                           and m.sub_active <= now() - make_interval(secs => $6)
+                           and mc.co_name in (select c.consumer || '.' || $5 || n from generate_series(1, c.pool) n)
+                         limit 1) i) as idle) due
       where l.lease_queue is null
-        and due.batches > 0`,
+        and greatest(due.batches, due.idle) > 0`,
     [
       configured.map(([key]) => key),
       configured.map(([, consumer]) => consumer.queue),
       configured.map(([, consumer]) => consumer.consumer),
       configured.map(([, consumer]) => consumer.subconsumers),
+      SUBCONSUMER_PREFIX,
+      IDLE_MEMBER_SECONDS,
     ],
   );
-  return rows.flatMap(({ key, batches }) =>
-    Array.from({ length: batches }, (): JobMessage => ({ v: 1, kind: 'consume', database, consumer: key })),
+  return rows.flatMap(({ key, jobs }) =>
+    Array.from({ length: jobs }, (): JobMessage => ({ v: 1, kind: 'consume', database, consumer: key })),
   );
 }
 

@@ -14,11 +14,12 @@ export { type QueueLoaderOptions, queueLoader } from './consumers/queue-loader.t
 export { type QueueMoverOptions, queueMover } from './consumers/queue-mover.ts';
 export { type QueueSplitterOptions, queueSplitter } from './consumers/queue-splitter.ts';
 export { type TableDispatcherOptions, tableDispatcher } from './consumers/table-dispatcher.ts';
-export { type CoopConsumerSpec, consumeCoopBatch, subconsumerPool } from './coop-consumer.ts';
+export { type CoopConsumerSpec, consumeCoopBatch, consumeMemberBatch } from './coop-consumer.ts';
 export { queueDueWork } from './due-work.ts';
 export { HandlerError } from './errors.ts';
 export { PgqEvent } from './event.ts';
 export type { Handler, HandlerContext } from './handler.ts';
+export { consumeKeyedBatch, type KeyedConsumerSpec, type OrderingKey } from './keyed-consumer.ts';
 export { consumeLeasedBatch, type LeasedConsumerSpec } from './leased-consumer.ts';
 export {
   MAINTENANCE_LIMITS,
@@ -48,5 +49,6 @@ export {
 } from './remote-consumer.ts';
 export type { RetryPolicy } from './retry-policy.ts';
 export { type ConsumerStatus, consumerStatus, type QueueStatus, queueStatus } from './status.ts';
+export { subconsumerPool } from './subconsumer-pool.ts';
 export { forceTick, type TickResult, tick } from './ticker.ts';
 export * from './types.ts';

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { Config } from './config.ts';
 import { name, seconds } from './consumer-fields.ts';
-import { consumerSchema } from './consumer-schema.ts';
+import { consumerSchema, type ValidatedConsumer } from './consumer-schema.ts';
 import { UsageError } from './errors.ts';
 
 /** Keys name files in a bundle; a queue's own names may be anything. */
@@ -40,6 +40,20 @@ const node = z.strictObject({
   minIntervalSeconds: seconds.optional(),
 });
 
+/** Each slot reads the queue for itself: beyond this the reading costs more than the sharing gains. */
+const MOST_SLOTS = 64;
+
+/** Kinds whose events have to arrive in their order. */
+const IN_ORDER: readonly string[] = ['apply-rows', 'queue-loader', 'queue-mover', 'queue-splitter'];
+
+function sharingProblem({ kind, subconsumers, orderingKey }: ValidatedConsumer): string | undefined {
+  if (orderingKey !== undefined && (subconsumers < 1 || subconsumers > MOST_SLOTS))
+    return `with an orderingKey, must be 1 to ${MOST_SLOTS}`;
+  if (orderingKey === undefined && subconsumers > 0 && IN_ORDER.includes(kind))
+    return `a consumer of kind ${kind} keeps the order of events: set an orderingKey, too, or leave this out`;
+  return undefined;
+}
+
 const schema = z
   .strictObject({
     databases: z.record(name, database),
@@ -64,6 +78,9 @@ const schema = z
           context.addIssue({ code: 'custom', path: ['consumers', key, 'queues', from], message });
         }
       }
+      const problem = sharingProblem(value);
+      if (problem)
+        context.addIssue({ code: 'custom', path: ['consumers', key, 'subconsumers'], message: problem });
       for (const field of ['database', 'target'] as const) {
         const reference = field in value ? (value as Record<string, unknown>)[field] : undefined;
         if (typeof reference === 'string' && !(reference in config.databases)) {

@@ -55,6 +55,8 @@ export const base = {
   minIntervalSeconds: seconds.optional(),
   /** More than 0 makes the consumer cooperative, with up to so many subconsumers at work at once. */
   subconsumers: z.int().min(0).max(1000).default(0),
+  /** Deals the events to the subconsumers by this field, so that those with the same value are handled in order. */
+  orderingKey: z.enum(['type', 'extra1', 'extra2', 'extra3', 'extra4']).optional(),
   /** A subconsumer silent for so long is taken over. Must exceed the function's time-out. */
   deadAfterSeconds: z.number().min(60).default(1800),
 };

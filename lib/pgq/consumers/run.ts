@@ -2,8 +2,7 @@ import type pg from 'pg';
 import type { Config } from '../../platform/config.ts';
 import type { Deadline } from '../../platform/deadline.ts';
 import { UsageError } from '../../platform/errors.ts';
-import { type ConsumeResult, type ConsumerSpec, consumeBatch } from '../consumer.ts';
-import { consumeCoopBatch, subconsumerPool } from '../coop-consumer.ts';
+import { type ConsumeResult, consumeBatch } from '../consumer.ts';
 import type { Handler } from '../handler.ts';
 import { consumeLeasedBatch } from '../leased-consumer.ts';
 import { consumeRemoteBatch, type RemoteHandler } from '../remote-consumer.ts';
@@ -12,6 +11,7 @@ import type { HandlerLoader } from './bundled-handler.ts';
 import { queueLoader } from './queue-loader.ts';
 import { queueMover } from './queue-mover.ts';
 import { queueSplitter } from './queue-splitter.ts';
+import { consumeShared } from './share.ts';
 import { tableDispatcher } from './table-dispatcher.ts';
 
 /** What running a configured consumer needs: the databases, and how long it may take. */
@@ -42,13 +42,17 @@ export async function runConsumer(
   const remote = (target: string, handler: RemoteHandler) =>
     scope.database(consumer.database, (source) =>
       scope.database(target, (client) =>
-        consumeRemoteBatch(source, client, consumer, handler, scope.deadline),
+        consumeShared(source, consumer, (member) =>
+          consumeRemoteBatch(source, client, member, handler, scope.deadline),
+        ),
       ),
     );
   /** Exactly once: in the queue's own transaction where the target is the same database. */
   const into = (target: string, handler: Handler & RemoteHandler) =>
     target === consumer.database
-      ? scope.database(target, (client) => consumeBatch(client, consumer, handler, scope.deadline))
+      ? scope.database(target, (client) =>
+          consumeShared(client, consumer, (member) => consumeBatch(client, member, handler, scope.deadline)),
+        )
       : remote(target, handler);
   switch (consumer.kind) {
     case 'apply-rows':
@@ -65,17 +69,10 @@ export async function runConsumer(
       return into(consumer.target, tableDispatcher(consumer));
     case 'handler': {
       const handler = await load(key);
-      return scope.database(consumer.database, (client) => {
-        if (consumer.subconsumers > 0) {
-          const pool: ConsumerSpec & { subconsumers: string[] } = {
-            ...consumer,
-            subconsumers: subconsumerPool(consumer.subconsumers),
-          };
-          return consumeCoopBatch(client, pool, handler, scope.deadline);
-        }
-        const verb = consumer.transactional ? consumeBatch : consumeLeasedBatch;
-        return verb(client, consumer, handler, scope.deadline);
-      });
+      const verb = consumer.transactional ? consumeBatch : consumeLeasedBatch;
+      return scope.database(consumer.database, (client) =>
+        consumeShared(client, consumer, (member) => verb(client, member, handler, scope.deadline)),
+      );
     }
   }
 }

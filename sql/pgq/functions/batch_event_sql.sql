@@ -25,11 +25,12 @@ declare
     _table text;
     _parts text[] := '{}';
 begin
-    select s.sub_id, last.tick_snapshot as last, cur.tick_snapshot as cur
+    select s.sub_id, last.tick_snapshot as last, cur.tick_snapshot as cur, k.slot_key, k.slot_number, k.slot_count
       into _batch
       from pgq.subscription s
       join pgq.tick last on last.tick_queue = s.sub_queue and last.tick_id = s.sub_last_tick
       join pgq.tick cur on cur.tick_queue = s.sub_queue and cur.tick_id = s.sub_next_tick
+      left join pgq.key_slot k on k.slot_queue = s.sub_queue and k.slot_consumer = s.sub_consumer
      where s.sub_batch = x_batch_id;
     if not found then
         raise exception 'batch not found';
@@ -50,6 +51,12 @@ begin
     end loop;
 
     _owner := pg_catalog.format('(ev_owner is null or ev_owner = %s)', _batch.sub_id);
+    if _batch.slot_key is not null then
+        -- The function by which PostgreSQL finds the partition of a row, and so the same in every version of it.
+        _owner := _owner || pg_catalog.format(
+            ' and ((pg_catalog.hashtextextended(coalesce(%s, ev_id::text) collate pg_catalog."C", 0) %% %s) + %2$s) %% %2$s = %s',
+            _batch.slot_key, _batch.slot_count, _batch.slot_number - 1);
+    end if;
     _where := pg_catalog.format('ev_txid >= %s and ev_txid < %s', _low, pg_catalog.txid_snapshot_xmax(_batch.cur));
     if exists (select from pg_catalog.txid_snapshot_xip(_batch.cur) xip where xip >= _low) then
         _where := _where

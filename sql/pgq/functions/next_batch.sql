@@ -37,7 +37,9 @@ begin
             -- The contract prints NULL here; which tick is missing is in the detail.
             raise exception 'PgQ corruption: Consumer % on queue % does not see tick %', i_consumer_name, i_queue_name,
                 null::bigint
-                using detail = pg_catalog.format('Tick %s is not in pgq.tick.', prev_tick_id);
+                using detail = case when prev_tick_id is null
+                    then 'It is a member of a cooperative consumer, or a group whose slots (pgq.key_slot) have the batches.'
+                    else pg_catalog.format('Tick %s is not in pgq.tick.', prev_tick_id) end;
         end if;
 
         if _sub.sub_batch is not null then

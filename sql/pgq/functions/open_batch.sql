@@ -11,8 +11,9 @@
 --   i_min_lag, i_min_count, i_min_interval   as in pgq.next_batch_custom
 --   i_cursor_name  name for a cursor over the events that are not done yet, so that they can be
 --                  fetched in the same message; empty where there is no batch. NULL = none
--- Returns: state = 'open' (with all the rest), 'idle' (no batch to be had now) or 'busy'
---   (held by another transaction or lease); the batch's ticks as pgq.next_batch_custom gives
+-- Returns: state = 'open' (with all the rest), 'idle' (no batch to be had now; a member of a
+--   cooperative consumer has the one that it was given, or none) or 'busy' (held by another
+--   transaction or lease); the batch's ticks as pgq.next_batch_custom gives
 --   them; event_sql = pgq.batch_event_sql; done_event = the last ev_id of the batch that an
 --   earlier transaction has done, or NULL
 -- Raises: 'Not subscriber to queue: <queue>/<consumer>'
@@ -34,15 +35,18 @@ as $$
 declare
     v_queue    int4;
     v_consumer int4;
+    v_member_idle boolean;
 begin
     select q.queue_id, c.co_id
       into v_queue, v_consumer
       from pgq.queue q, pgq.consumer c
      where q.queue_name = i_queue_name
        and c.co_name = i_consumer_name;
-    perform 1 from pgq.subscription s
-      where s.sub_queue = v_queue and s.sub_consumer = v_consumer
-        for update skip locked;
+    select s.sub_last_tick is null
+      into v_member_idle
+      from pgq.subscription s
+     where s.sub_queue = v_queue and s.sub_consumer = v_consumer
+       for update skip locked;
     if not found then
         if not exists (select 1 from pgq.subscription s
                         where s.sub_queue = v_queue and s.sub_consumer = v_consumer) then
@@ -54,6 +58,8 @@ begin
                 where l.lease_queue = v_queue and l.lease_consumer = v_consumer
                   and l.lease_until > clock_timestamp()) then
         state := 'busy';
+    elsif v_member_idle then
+        state := 'idle';
     else
         select b.batch_id, b.cur_tick_id, b.prev_tick_id, b.cur_tick_time, b.prev_tick_time,
                b.cur_tick_event_seq, b.prev_tick_event_seq

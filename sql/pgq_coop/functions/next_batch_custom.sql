@@ -13,7 +13,8 @@
 --                    sibling whose row another transaction has locked is alive
 -- Returns: batch id, or NULL when there is nothing to do now
 -- Raises: 'main consumer has batch open?' (somebody took a batch for the consumer with
---   pgq.next_batch), 'subconsumer not found' (an ordinary consumer has the member's name)
+--   pgq.next_batch), 'subconsumer not found' (an ordinary consumer has the member's name),
+--   'consumer ... keeps the order of keys'
 -- Calls: pgq.next_batch_custom, pgq_coop.register_subconsumer,
 --   pgq_coop._drop_unused_consumer
 -- Tables written: pgq.subscription, pgq.consumer
@@ -66,7 +67,7 @@ begin
     -- Everything below happens under the lock of the group's main row. The second pass of the
     -- loop follows a registration.
     for v_pass in 1 .. 2 loop
-        select s.sub_queue, s.sub_consumer, s.sub_id, s.sub_next_tick
+        select s.sub_queue, s.sub_consumer, s.sub_id, s.sub_last_tick, s.sub_next_tick
           into v_main
           from pgq.queue q
           join pgq.subscription s on s.sub_queue = q.queue_id
@@ -77,6 +78,10 @@ begin
         if found then
             if v_main.sub_next_tick is not null then
                 raise exception 'main consumer has batch open?';
+            end if;
+            if v_main.sub_last_tick is null then
+                raise exception 'consumer % keeps the order of keys', i_consumer_name
+                    using hint = 'Its slots have the batches: see pgq_coop.next_key_slot.';
             end if;
             select s.sub_consumer, s.sub_batch
               into v_member

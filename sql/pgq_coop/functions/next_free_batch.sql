@@ -3,7 +3,7 @@
 --
 -- For workers without a name of their own, drawn from a fixed pool of names: first a batch
 -- that a member of the pool left behind, then a new batch for a member that is free. A
--- member whose row another transaction has locked is at work.
+-- member whose row another transaction has locked, or that holds a lease, is at work.
 --
 -- Parameters:
 --   i_queue_name, i_consumer_name  the group
@@ -35,6 +35,9 @@ begin
         on c.co_name = i_consumer_name || '.' || n.name
      where q.queue_name = i_queue_name
        and s.sub_batch is not null
+       and not exists (select from pgq.consumer_lease l
+                        where l.lease_queue = s.sub_queue and l.lease_consumer = s.sub_consumer
+                          and l.lease_until > clock_timestamp())
      order by n.place
      limit 1
        for update of s skip locked;

@@ -15,7 +15,7 @@ begin
     loop
         execute format('revoke all on function %s from public', v_function);
         if to_regrole('pgq_reader') is not null
-           and v_function <> 'pgq_coop._drop_unused_consumer(int4)'::regprocedure then
+           and v_function::text not like 'pgq\_coop.\_%' then
             execute format('grant execute on function %s to pgq_reader', v_function);
         end if;
     end loop;
