@@ -92,6 +92,24 @@ describe('the configuration', () => {
         },
       },
     ],
+    [
+      'consumers.c.subconsumers: with an orderingKey',
+      {
+        databases,
+        consumers: {
+          c: { kind: 'handler', handler: 'x', database: 'app', queue: 'q', orderingKey: 'extra1' },
+        },
+      },
+    ],
+    [
+      'consumers.c.subconsumers: a consumer of kind apply-rows keeps the order',
+      {
+        databases,
+        consumers: {
+          c: { kind: 'apply-rows', database: 'app', queue: 'q', target: 'copy', subconsumers: 2 },
+        },
+      },
+    ],
     ['consumers.c.kind', { databases, consumers: { c: { kind: 'teleport', database: 'app', queue: 'q' } } }],
   ])('names the wrong key %s', (key, input) => {
     expect(() => parseConfig(input)).toThrowError(
