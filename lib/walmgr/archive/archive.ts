@@ -293,7 +293,8 @@ function damaged(key: string, what: string, cause?: unknown): SkytoolsError {
 }
 
 /**
- * Decompresses an object's bytes and compares both checksums with its metadata.
+ * Decompresses an object's bytes and compares what comes out with the object's metadata: size and SHA-256 of the file as
+ * PostgreSQL wrote it, which covers every byte of the object.
  *
  * @throws SkytoolsError WAL_OBJECT_DAMAGED
  */
@@ -303,14 +304,16 @@ export async function unpack(
   metadata: Record<string, string>,
   limit: number,
 ): Promise<Buffer> {
-  if (sha256(body) !== metadata['object-sha256']) throw damaged(key, 'its checksum is wrong');
+  const codec = checkCodec(metadata.codec);
+  const size = Number(metadata['plain-size']);
+  if (!(size <= limit)) throw damaged(key, 'it does not tell its size');
   let plain: Buffer;
   try {
-    plain = await decompress(body, checkCodec(metadata.codec), limit);
+    plain = await decompress(body, codec, size);
   } catch (error) {
     throw damaged(key, 'it cannot be decompressed', error);
   }
-  if (String(plain.length) !== metadata['plain-size'] || sha256(plain) !== metadata['plain-sha256']) {
+  if (plain.length !== size || sha256(plain) !== metadata['plain-sha256']) {
     throw damaged(key, 'the checksum of its content is wrong');
   }
   return plain;

@@ -43,10 +43,17 @@ export function compress(plain: Buffer, level: number = DEFAULT_LEVEL): Promise<
   return zstdCompress(plain, zstdOptions(level));
 }
 
-/** The way back; refuses to make more than `limit` bytes. */
-export async function decompress(bytes: Buffer, codec: Codec, limit: number): Promise<Buffer> {
+/** More than a full output buffer tells zlib that it is done; without it one more buffer of that size would be made. */
+const SPARE_BYTES = 1024;
+
+/**
+ * The way back.
+ *
+ * @param size of the result at most: it is made in one buffer, and copied nowhere. More than that is refused.
+ */
+export async function decompress(bytes: Buffer, codec: Codec, size: number): Promise<Buffer> {
   if (codec === 'none') return bytes;
-  const options = { chunkSize: CHUNK_BYTES, maxOutputLength: limit };
+  const options = { chunkSize: size + SPARE_BYTES, maxOutputLength: size };
   return codec === 'zstd' ? zstdDecompress(bytes, options) : gunzip(bytes, options);
 }
 

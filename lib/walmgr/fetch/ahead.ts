@@ -40,10 +40,6 @@ export class AheadDirectory {
     return path.join(this.path, '.owner');
   }
 
-  async prepare(): Promise<void> {
-    await mkdir(this.path, { recursive: true, mode: 0o700 });
-  }
-
   /** Moves a segment that lies ready to where recovery wants it. */
   async take(name: string, target: string): Promise<boolean> {
     return rename(this.file(name), target).then(
@@ -71,11 +67,23 @@ export class AheadDirectory {
     return (await this.ready()).includes(name) || (await this.isComing(name));
   }
 
-  /** Makes this process the owner; whoever was it before ends when it notices. */
-  async own(): Promise<string> {
+  /**
+   * Makes room for a new owner, whose first segment will be `from`; whoever was it before ends when it notices.
+   *
+   * @returns the token by which the new owner knows itself
+   */
+  async announce(from: string): Promise<string> {
+    await mkdir(this.path, { recursive: true, mode: 0o700 });
     const token = randomBytes(8).toString('hex');
     await writeFile(this.#owner, token, { mode: 0o600 });
+    await this.clear();
+    await this.begin(from);
     return token;
+  }
+
+  /** Shows that a segment is being fetched. */
+  async begin(name: string): Promise<void> {
+    await writeFile(this.unfinished(name), '', { mode: 0o600 });
   }
 
   async isOwner(token: string): Promise<boolean> {
@@ -92,11 +100,10 @@ export class AheadDirectory {
     return (await readdir(this.path).catch(() => [] as string[])).filter(isWalName);
   }
 
-  /** Removes every file, but for those of `keep`. */
-  async clear(keep: ReadonlySet<string> = new Set()): Promise<void> {
+  /** Removes every segment. */
+  async clear(): Promise<void> {
     for (const entry of await readdir(this.path).catch(() => [] as string[])) {
-      const name = entry.replace(/^\./, '');
-      if (entry !== '.owner' && !keep.has(name)) await rm(path.join(this.path, entry), { force: true });
+      if (entry !== '.owner') await rm(path.join(this.path, entry), { force: true });
     }
   }
 
@@ -114,22 +121,20 @@ export interface FetchAheadOptions {
  * Fetches the segments that follow, on the same timeline, until the archive has no more or nobody takes them. Never
  * crosses a change of timeline: only recovery knows where it goes next.
  *
- * @param from the first segment to fetch
+ * @param from the first segment to fetch, and `token`, as they were announced
  * @returns how many segments it made ready
  */
 export async function fetchAhead(
   archive: WalArchive,
   directory: AheadDirectory,
   from: string,
+  token: string,
   options: FetchAheadOptions = {},
 ): Promise<number> {
   const size = archive.identity.segmentSize;
   const window = Math.max(2, Math.floor(AHEAD_BYTES / size));
   const parallel = Math.max(1, Math.min(PARALLEL, Math.floor(IN_FLIGHT_BYTES / size)));
   const idleMs = options.idleMs ?? IDLE_MS;
-  await directory.prepare();
-  const token = await directory.own();
-  await directory.clear();
 
   const coming = new Map<string, Promise<void>>();
   const made = new Set<string>();
@@ -176,7 +181,7 @@ export async function fetchAhead(
     while (!atEnd && coming.size < parallel && coming.size + made.size < window) {
       const name = next;
       next = neighbour(name, 1, size);
-      await writeFile(directory.unfinished(name), '', { mode: 0o600 });
+      await directory.begin(name);
       coming.set(name, bring(name));
     }
     await sleep(LOOK_MS);

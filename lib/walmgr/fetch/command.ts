@@ -27,14 +27,15 @@ export async function fetchCommand(words: string[], env: NodeJS.ProcessEnv = pro
   try {
     const { options, flags, rest } = parseWords(
       words.slice(2),
-      ['archive', 'ahead-from'],
+      ['archive', 'ahead-from', 'ahead-token'],
       ['unfinished', 'standby', 'no-ahead'],
     );
     standby = flags.has('standby');
     const location = parseArchiveUrl(options.archive ?? env.SKYTOOLS_WAL_ARCHIVE);
     if (options['ahead-from'] !== undefined) {
       const directory = new AheadDirectory(rest[0] ?? '.');
-      await fetchAhead(await WalArchive.open(location), directory, options['ahead-from']);
+      const token = options['ahead-token'] ?? (await directory.announce(options['ahead-from']));
+      await fetchAhead(await WalArchive.open(location), directory, options['ahead-from'], token);
       return FETCH_EXIT.delivered;
     }
     const [name, target] = rest;
@@ -43,18 +44,25 @@ export async function fetchCommand(words: string[], env: NodeJS.ProcessEnv = pro
         hint: "restore_command = 'skytools wal fetch --archive s3://BUCKET/PREFIX %f %p'",
       });
     }
+    const directory = new AheadDirectory(path.dirname(target));
+    const wantsAhead = !flags.has('no-ahead') && parseWalName(name).kind === 'segment';
     let opened: WalArchive | undefined;
+    let isAhead = false;
     const open = async () => {
       opened ??= await WalArchive.open(location);
+      // While this one is fetched the next ones are on their way already.
+      if (wantsAhead && !isAhead && !(await directory.hasOwner())) {
+        isAhead = true;
+        await startAhead(location, neighbour(name, 1, opened.identity.segmentSize), directory);
+      }
       return opened;
     };
     const { did } = await fetchWal(open, name, target, { unfinished: flags.has('unfinished') });
     if (did === 'absent') return FETCH_EXIT.absent;
-    if (did === 'fetched' && opened && !flags.has('no-ahead') && parseWalName(name).kind === 'segment') {
+    if (did === 'fetched' && opened && wantsAhead && !isAhead) {
       const following = neighbour(name, 1, opened.identity.segmentSize);
-      const directory = new AheadDirectory(path.dirname(target));
       // Recovery may ask for its first segment several times.
-      if (!(await directory.isReadyOrComing(following))) startAhead(location, following, directory);
+      if (!(await directory.isReadyOrComing(following))) await startAhead(location, following, directory);
     }
     opened?.store.close();
     return FETCH_EXIT.delivered;
@@ -64,10 +72,15 @@ export async function fetchCommand(words: string[], env: NodeJS.ProcessEnv = pro
   }
 }
 
-/** Leaves a process behind that fetches what recovery will ask for next. */
-function startAhead(location: ArchiveLocation, from: string, directory: AheadDirectory): void {
+/**
+ * Leaves a process behind that fetches what recovery will ask for next. It is announced before it runs, so that recovery
+ * waits for its first segment instead of fetching the same one itself.
+ */
+async function startAhead(location: ArchiveLocation, from: string, directory: AheadDirectory): Promise<void> {
+  const token = await directory.announce(from);
   const url = `s3://${location.bucket}/${location.prefix}`;
-  const words = ['wal', 'fetch', '--archive', url, '--ahead-from', from, directory.walDirectory];
+  const ahead = ['--ahead-from', from, '--ahead-token', token, directory.walDirectory];
+  const words = ['wal', 'fetch', '--archive', url, ...ahead];
   spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...words], {
     detached: true,
     stdio: 'ignore',
