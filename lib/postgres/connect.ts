@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { ErrorSubject } from '../platform/errors.ts';
 import { toSkytoolsError } from './errors.ts';
@@ -23,6 +24,8 @@ export interface ConnectOptions {
   subject?: ErrorSubject;
   /** `database` opens a logical, `true` a physical replication connection (walmgr). */
   replication?: 'database' | true;
+  /** Makes the socket; default: pg's own. */
+  stream?: () => Socket;
   /** Settings of this session alone, given at start-up (not through a proxy): for replication connections. */
   settings?: Record<string, string>;
 }
@@ -50,6 +53,7 @@ export async function connect(
     keepAlive: true,
     types,
     ...(options.replication === undefined ? {} : { replication: String(options.replication) }),
+    stream: options.stream,
     ...(options.settings === undefined
       ? {}
       : {

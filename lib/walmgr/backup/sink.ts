@@ -1,8 +1,9 @@
-import { createHash, type Hash } from 'node:crypto';
 import type { ObjectStore } from '../s3/store.ts';
+import { BlockPool } from './blocks.ts';
 import type { ManifestFile } from './manifest.ts';
+import { BlockPacker } from './packer.ts';
 import { TAR_BLOCK, type TarMember, TarReader } from './tar.ts';
-import { type Volume, VolumeWriter } from './volume.ts';
+import { type Volume, type VolumeTools, VolumeWriter } from './volume.ts';
 
 /** A volume is ended at the first member that begins after so many bytes: restore works on several at once. */
 const VOLUME_BYTES = 256 << 20;
@@ -14,7 +15,9 @@ export interface SinkOptions {
   store: ObjectStore;
   /** Key prefix of the backup. */
   directory: string;
+  /** zstd level. */
   level: number;
+  /** Blocks being compressed at once. */
   threads: number;
   volumeBytes?: number;
 }
@@ -25,8 +28,9 @@ export interface SinkOptions {
  */
 export class BackupSink {
   readonly volumes: Volume[] = [];
-  readonly files = new Map<string, ManifestFile>();
-  readonly #options: SinkOptions;
+  readonly #sizes = new Map<string, number>();
+  readonly #packer = new BlockPacker();
+  readonly #tools: VolumeTools;
   readonly #volumeBytes: number;
   #archive = '';
   #pathPrefix = '';
@@ -35,12 +39,12 @@ export class BackupSink {
   #finishing: Promise<void>[] = [];
   #number = 0;
   #member: TarMember | undefined;
-  #hash: Hash | undefined;
   #label: Buffer[] = [];
   #wait: Promise<void> | undefined;
 
   constructor(options: SinkOptions) {
-    this.#options = options;
+    const { store, directory, level, threads } = options;
+    this.#tools = { store, directory, level, threads, blocks: new BlockPool(), packer: this.#packer };
     this.#volumeBytes = options.volumeBytes ?? VOLUME_BYTES;
   }
 
@@ -72,34 +76,34 @@ export class BackupSink {
   #beginMember(member: TarMember, header: Buffer): void {
     if (this.#volume && this.#volume.plainSize >= this.#volumeBytes) this.#endVolume();
     this.#member = member;
-    this.#hash = member.kind === 'file' ? createHash('sha256') : undefined;
     this.#put(header);
   }
 
   #content(bytes: Buffer): void {
-    this.#hash?.update(bytes);
     if (this.#member?.name === 'backup_label' && this.#archive === 'base' && bytes.length < LABEL_BYTES) {
       this.#label.push(Buffer.from(bytes));
     }
-    this.#put(bytes);
+    this.#put(bytes, this.#member?.kind === 'file');
   }
 
   #endMember(padding: number): void {
     const { name, size, kind } = this.#member!;
-    if (kind === 'file') this.files.set(this.#pathPrefix + name, { size, sha256: this.#hash!.digest('hex') });
+    if (kind === 'file') {
+      this.#sizes.set(this.#pathPrefix + name, size);
+      this.#volume!.endFile(this.#pathPrefix + name);
+    }
     if (padding > 0) this.#put(Buffer.alloc(padding % TAR_BLOCK));
   }
 
-  #put(bytes: Buffer): void {
+  #put(bytes: Buffer, ofFile = false): void {
     this.#volume ??= this.#beginVolume();
-    const wait = this.#volume.write(bytes);
+    const wait = this.#volume.write(bytes, ofFile);
     if (wait) this.#wait = this.#wait ? Promise.all([this.#wait, wait]).then(() => {}) : wait;
   }
 
   #beginVolume(): VolumeWriter {
-    const { store, directory, level, threads } = this.#options;
     const file = `${this.#archive}-${String(this.#number++).padStart(5, '0')}.tar.zst`;
-    return new VolumeWriter(store, directory, file, this.#archive, level, threads);
+    return new VolumeWriter(this.#tools, file, this.#archive);
   }
 
   #endVolume(): void {
@@ -110,20 +114,28 @@ export class BackupSink {
       this.volumes.push(done);
     });
     finishing.catch(() => {});
+    // While the end of one volume is sent the next one is filled; more than these two would take too much memory.
+    this.#wait = this.#finishing.at(-1);
     this.#finishing.push(finishing);
-    // A volume that is still being sent is the only one: the next one's writer waits for it.
-    this.#wait = finishing;
+  }
+
+  /** Size and SHA-256 of every file, by the name it has in the manifest; complete after {@link finish}. */
+  get files(): Map<string, ManifestFile> {
+    const { digests } = this.#packer;
+    return new Map([...this.#sizes].map(([name, size]) => [name, { size, sha256: digests.get(name) ?? '' }]));
   }
 
   /** Resolves when every volume is durable. */
   async finish(): Promise<void> {
     this.#endVolume();
     await Promise.all(this.#finishing);
+    await this.#packer.close();
     this.volumes.sort((a, b) => (a.file < b.file ? -1 : 1));
   }
 
   async abort(): Promise<void> {
     await this.#volume?.abort();
     await Promise.allSettled(this.#finishing);
+    await this.#packer.close();
   }
 }

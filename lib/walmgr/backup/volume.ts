@@ -1,7 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import { SkytoolsError } from '../../platform/errors.ts';
-import { compress, sha256 } from '../archive/codec.ts';
+import { sha256 } from '../archive/codec.ts';
 import type { ObjectStore, UploadedPart } from '../s3/store.ts';
+import type { Block, BlockPool } from './blocks.ts';
+import type { BlockPacker } from './packer.ts';
 import { TAR_END } from './tar.ts';
 
 /** A stored part of a backup: a tar archive of its own, compressed with zstd. */
@@ -23,30 +25,37 @@ const PART_BYTES = 8 << 20;
 /** Parts being sent while the next is filled. */
 const PARTS_IN_FLIGHT = 2;
 
-/** A block is compressed at once into a frame of its own, several on different threads. */
-export const BLOCK_BYTES = 4 << 20;
+/** What the volumes of a backup share. */
+export interface VolumeTools {
+  store: ObjectStore;
+  /** Key prefix of the backup. */
+  directory: string;
+  /** zstd level. */
+  level: number;
+  /** Blocks being compressed at once. */
+  threads: number;
+  blocks: BlockPool;
+  packer: BlockPacker;
+}
 
 /**
- * Writes one volume: compresses on other threads, sends parts while more arrives, and holds a bounded amount of either.
- * `write` returns a promise when the giver should wait.
+ * Writes one volume: compresses and hashes on other threads, sends parts while more arrives, and holds a bounded amount of
+ * either. `write` returns a promise when the giver should wait.
  */
 export class VolumeWriter {
-  readonly #store: ObjectStore;
+  readonly #tools: VolumeTools;
   readonly #key: string;
   readonly #file: string;
   readonly #archive: string;
-  readonly #level: number;
-  readonly #threads: number;
   readonly #hash: Hash = createHash('sha256');
   readonly #frames: number[] = [];
-  #block = Buffer.allocUnsafe(BLOCK_BYTES);
-  #blockFill = 0;
+  #block: Block;
   #plainSize = 0;
   #objectSize = 0;
   /** Everything submitted so far, in order. */
   #tail: Promise<void> = Promise.resolve();
   #compressing = 0;
-  #roomFor: (() => void) | undefined;
+  #room: PromiseWithResolvers<void> | undefined;
   #pending: Buffer[] = [];
   #pendingSize = 0;
   #uploadId: string | undefined;
@@ -54,54 +63,59 @@ export class VolumeWriter {
   #inFlight: Promise<UploadedPart>[] = [];
   #failure: unknown;
 
-  constructor(
-    store: ObjectStore,
-    directory: string,
-    file: string,
-    archive: string,
-    level: number,
-    threads: number,
-  ) {
-    this.#store = store;
-    this.#key = directory + file;
+  constructor(tools: VolumeTools, file: string, archive: string) {
+    this.#tools = tools;
+    this.#key = tools.directory + file;
     this.#file = file;
     this.#archive = archive;
-    this.#level = level;
-    this.#threads = threads;
+    this.#block = tools.blocks.take();
   }
 
   get plainSize(): number {
     return this.#plainSize;
   }
 
-  write(bytes: Buffer): Promise<void> | undefined {
+  /** @param ofFile true for a file's content, which is hashed */
+  write(bytes: Buffer, ofFile = false): Promise<void> | undefined {
     if (this.#failure !== undefined) throw this.#failure;
     this.#plainSize += bytes.length;
     let wait: Promise<void> | undefined;
     for (let at = 0; at < bytes.length; ) {
-      const taken = bytes.copy(this.#block, this.#blockFill, at);
-      this.#blockFill += taken;
-      at += taken;
-      if (this.#blockFill === BLOCK_BYTES) wait = this.#submit() ?? wait;
+      at += this.#block.take(bytes, at, ofFile);
+      if (this.#block.isFull) wait = this.#submit() ?? wait;
     }
     return wait;
   }
 
+  /** The file whose content was written last is over. */
+  endFile(name: string): void {
+    this.#block.endFile(name);
+  }
+
   #submit(): Promise<void> | undefined {
-    const packed = compress(this.#block.subarray(0, this.#blockFill), this.#level);
+    const { blocks, packer, level, threads } = this.#tools;
+    const block = this.#block;
+    this.#block = blocks.take();
+    const packed = packer.pack(block, level);
     packed.catch(() => {});
-    this.#block = Buffer.allocUnsafe(BLOCK_BYTES);
-    this.#blockFill = 0;
     this.#compressing++;
-    this.#tail = this.#tail.then(async () => this.#take(await packed));
+    this.#tail = this.#tail.then(async () => {
+      const frame = await packed;
+      blocks.giveBack(block);
+      await this.#take(frame);
+    });
     this.#tail.catch((error: unknown) => {
       this.#failure ??= error;
-      this.#roomFor?.();
+      this.#makeRoom();
     });
-    if (this.#compressing <= this.#threads) return undefined;
-    return new Promise((resolve) => {
-      this.#roomFor = resolve;
-    });
+    if (this.#compressing <= threads) return undefined;
+    this.#room ??= Promise.withResolvers<void>();
+    return this.#room.promise;
+  }
+
+  #makeRoom(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
   }
 
   async #take(frame: Buffer): Promise<void> {
@@ -112,22 +126,23 @@ export class VolumeWriter {
     this.#pendingSize += frame.length;
     if (this.#pendingSize >= PART_BYTES) await this.#sendPart();
     this.#compressing--;
-    if (this.#compressing <= this.#threads) this.#roomFor?.();
+    if (this.#compressing <= this.#tools.threads) this.#makeRoom();
   }
 
   /** Ends the archive; resolves when the object is durable. */
   async finish(): Promise<Volume> {
     this.write(TAR_END);
-    if (this.#blockFill > 0) void this.#submit();
+    void this.#submit();
     await this.#tail;
+    this.#tools.blocks.giveBack(this.#block);
+    const { store } = this.#tools;
     if (this.#uploadId === undefined) {
       const body = this.#takePending();
-      if (!(await this.#store.put(this.#key, body, sha256(body), { onlyIfAbsent: true })))
-        throw this.#exists();
+      if (!(await store.put(this.#key, body, sha256(body), { onlyIfAbsent: true }))) throw this.#exists();
     } else {
       if (this.#pendingSize > 0) await this.#sendPart();
       this.#parts.push(...(await Promise.all(this.#inFlight.splice(0))));
-      if (!(await this.#store.completeUpload(this.#key, this.#uploadId, this.#parts))) throw this.#exists();
+      if (!(await store.completeUpload(this.#key, this.#uploadId, this.#parts))) throw this.#exists();
       this.#uploadId = undefined;
     }
     return {
@@ -145,14 +160,14 @@ export class VolumeWriter {
     await this.#tail.catch(() => {});
     await Promise.allSettled(this.#inFlight);
     if (this.#uploadId !== undefined)
-      await this.#store.abortUpload(this.#key, this.#uploadId).catch(() => {});
+      await this.#tools.store.abortUpload(this.#key, this.#uploadId).catch(() => {});
   }
 
   async #sendPart(): Promise<void> {
-    this.#uploadId ??= await this.#store.beginUpload(this.#key, { codec: 'zstd' });
+    this.#uploadId ??= await this.#tools.store.beginUpload(this.#key, { codec: 'zstd' });
     if (this.#inFlight.length === PARTS_IN_FLIGHT) this.#parts.push(await this.#inFlight.shift()!);
     const number = this.#parts.length + this.#inFlight.length + 1;
-    const part = this.#store.putPart(this.#key, this.#uploadId, number, this.#takePending());
+    const part = this.#tools.store.putPart(this.#key, this.#uploadId, number, this.#takePending());
     part.catch(() => {});
     this.#inFlight.push(part);
   }

@@ -8,6 +8,7 @@ import { formatLsn, type Lsn, parseLsn } from '../wal/lsn.ts';
 import { checkSegmentSize, historyName } from '../wal/name.ts';
 import { CopyCommand } from './copy-command.ts';
 import { clockToDate, readStreamMessage, statusMessage } from './messages.ts';
+import { replicationSocket } from './socket.ts';
 
 /** What IDENTIFY_SYSTEM tells. */
 export interface SystemState {
@@ -48,6 +49,7 @@ export class ReplicationSource {
     const client = await connect(where, {
       replication: true,
       applicationName,
+      stream: replicationSocket,
       settings: { wal_sender_timeout: String(WAL_SENDER_TIMEOUT_MS) },
     });
     return new ReplicationSource(client);

@@ -4,9 +4,10 @@ import path from 'node:path';
 import { SkytoolsError } from '../../platform/errors.ts';
 import type { WalArchive } from '../archive/archive.ts';
 import { decompress } from '../archive/codec.ts';
+import { BLOCK_BYTES } from '../backup/blocks.ts';
 import type { ManifestFile } from '../backup/manifest.ts';
 import { TarReader } from '../backup/tar.ts';
-import { BLOCK_BYTES, type Volume } from '../backup/volume.ts';
+import type { Volume } from '../backup/volume.ts';
 
 /** Small writes cost more than copying: file content is gathered to this size. */
 const WRITE_BYTES = 1 << 20;
