@@ -156,6 +156,18 @@ export class Batch {
     this.#delivered = events;
   }
 
+  /**
+   * Tells that the handler can do no more in this run than up to `event`, the `handled`-th that was delivered to it: the rest
+   * of the batch comes in the next run.
+   *
+   * @param event undefined where it could do nothing
+   */
+  stopAfter(event: PgqEvent | undefined, handled: number): void {
+    this.#delivered = handled;
+    this.#last = event?.id;
+    this.#stopped = true;
+  }
+
   #begin(): void {
     if (this.#started) {
       throw new SkytoolsError('PGQ_BATCH_READ_TWICE', 'the events of a batch can be read once', {

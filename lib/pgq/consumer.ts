@@ -169,7 +169,9 @@ export async function closeBatch(
 ): Promise<Closing<ConsumeResult>> {
   const did = describe(batch, await storeRetries(client, consumer, batch, retries));
   if (batch.stopped) {
-    const statement = `select pgq.set_batch_progress(${batch.id}, ${batch.lastEvent})`;
+    const { lastEvent } = batch;
+    const statement =
+      lastEvent === undefined ? 'select' : `select pgq.set_batch_progress(${batch.id}, ${lastEvent})`;
     return new Closing(statement, () => ({ did, next: 'again' }));
   }
   return new Closing(`select pgq.close_batch(${batch.id}) as more`, (answer) => ({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { base, name, retries, TIME_FIELDS, template } from './consumer-fields.ts';
+import { http } from './forwarder-schema.ts';
 
 /*
  * The consumers of the configuration, one schema for each kind; their types are taken from here (config.ts). The reader's
@@ -133,6 +134,7 @@ export const consumerSchema = z.discriminatedUnion('kind', [
   queueSplitter,
   queueLoader,
   tableDispatcher,
+  http,
 ]);
 
 export type ValidatedConsumer = z.output<typeof consumerSchema>;

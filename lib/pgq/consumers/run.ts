@@ -8,6 +8,8 @@ import { consumeLeasedBatch } from '../leased-consumer.ts';
 import { consumeRemoteBatch, type RemoteHandler } from '../remote-consumer.ts';
 import { applyRows } from './apply-rows.ts';
 import type { HandlerLoader } from './bundled-handler.ts';
+import { forwardBatch } from './forward/forward.ts';
+import { httpDestination } from './forward/http.ts';
 import { queueLoader } from './queue-loader.ts';
 import { queueMover } from './queue-mover.ts';
 import { queueSplitter } from './queue-splitter.ts';
@@ -67,6 +69,12 @@ export async function runConsumer(
       return into(consumer.target, queueLoader(consumer));
     case 'table-dispatcher':
       return into(consumer.target, tableDispatcher(consumer));
+    case 'http': {
+      const destination = await httpDestination(consumer);
+      return scope.database(consumer.database, (client) =>
+        forwardBatch(client, consumer, destination, scope.deadline, consumer.timeoutSeconds * 1000),
+      );
+    }
     case 'handler': {
       const handler = await load(key);
       const verb = consumer.transactional ? consumeBatch : consumeLeasedBatch;

@@ -18,6 +18,7 @@ declare
             "get_batch_info", "next_batch", "next_batch_custom", "next_batch_info", "register_consumer",
             "register_consumer_at", "unregister_consumer",
             "acquire_lease", "close_batch", "hold_batch", "open_batch", "release_lease", "renew_lease", "set_batch_progress",
+            "close_circuit", "get_circuit", "open_circuit",
             "event_failed", "failed_event_count", "failed_event_delete", "failed_event_list", "failed_event_retry",
             "event_fail", "event_fail_many", "set_retry_policy"
         ],

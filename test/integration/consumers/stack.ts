@@ -53,17 +53,25 @@ export interface ConsumerStack {
   consume(milliseconds?: number): Promise<boolean>;
   /** Makes events of the retry queue due, and moves them. */
   bringBack(): Promise<void>;
+  /** Ends the wait of an open circuit: the next message makes a probe. */
+  letProbe(): Promise<void>;
+  /** Ids and reasons of the dead letters. */
+  dead(): Promise<[id: number, reason: string][]>;
+  /** Whether the consumer has done every tick that there is. */
+  caughtUp(): Promise<boolean>;
 }
 
 /** Two databases and a consumer `c` of queue `q`, gone with the test. `consumer` is its configuration but for the names. */
 export async function consumerStack(
   consumer: (names: { source: string; target: string }) => Record<string, unknown>,
 ): Promise<ConsumerStack> {
-  const [source, target] = [await createDatabase(), await createDatabase()];
+  const source = await createDatabase();
+  // A consumer whose function has no parameter has no use for a second database.
+  const target = consumer.length > 0 ? await createDatabase() : source;
   const directory = mkdtempSync(path.join(tmpdir(), 'skytools-consumer-'));
   onTestFinished(async () => {
     await source.drop();
-    await target.drop();
+    if (target !== source) await target.drop();
     rmSync(directory, { recursive: true });
   });
   const file = path.join(directory, 'config.json');
@@ -105,6 +113,22 @@ export async function consumerStack(
       await source.query('update pgq.retry_queue set ev_retry_after = now()');
       await source.query('select pgq.maint_retry_events()');
       await tick();
+    },
+    async letProbe() {
+      await source.query(`update pgq.consumer_circuit set circuit_probe_at = now();
+        update pgq.consumer_lease set lease_until = now()`);
+    },
+    async dead() {
+      const rows = await source.query<{ id: number; reason: string }>(
+        `select ev_id::int as id, ev_failed_reason as reason from pgq.failed_event_list('q', 'c') order by 1`,
+      );
+      return rows.map(({ id, reason }) => [id, reason]);
+    },
+    async caughtUp() {
+      const [row] = await source.query<{ done: boolean }>(
+        `select last_tick = (select max(tick_id) from pgq.tick) as done from pgq.get_consumer_info('q', 'c')`,
+      );
+      return row!.done;
     },
   };
 }
