@@ -29,13 +29,18 @@ const schemas = {
   }),
   /** One batch of a Londiste node. */
   replay: v.object({ ...envelope, kind: v.literal('replay'), database: name, queue: name }),
-  /** One step of the copy of a subscribed table: its plan, a chunk, or catching up. */
+  /**
+   * One step of a copy into a database: of a subscribed table (its plan, a chunk, catching up), of a copy on demand by its
+   * number, or the asking for some (lib/londiste/copy/order.ts reads `order`).
+   */
   copy: v.object({
     ...envelope,
     kind: v.literal('copy'),
     database: name,
-    queue: name,
-    table: name,
+    queue: v.optional(name),
+    table: v.optional(name),
+    job: v.optional(name),
+    order: v.optional(v.unknown()),
   }),
   /** One pull of WAL of a cluster, or the registration of an uploaded object. */
   'wal-archive': v.object({

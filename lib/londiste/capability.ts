@@ -1,7 +1,7 @@
 import type { JobMessage } from '../jobs/messages.ts';
 import type { Capability } from '../jobs/tick-round.ts';
 
-/** Tables of a node that are copied at the same time, and chunks of a table. */
+/** Steps of copies side by side in a database. */
 const COPIES = 4;
 
 interface Due {
@@ -9,6 +9,7 @@ interface Due {
   at: string | null;
   via: string | null;
   table: string | null;
+  job: bigint | null;
 }
 
 /** What replication contributes to the tick of a database. Small: the tick's bundle is. */
@@ -19,11 +20,12 @@ export const londisteCapability: Capability = {
       `select where has_function_privilege(to_regprocedure('londiste.due_work(int)'),'execute') and to_regclass('pgq.tick') is not null`,
     );
     const { rows } = installed.rowCount
-      ? await client.query<Due>('select queue,at,via,table_name as table from londiste.due_work($1)', [
-          COPIES,
+      ? await client.query<Due>('select queue,at,via,table_name as table,job from londiste.due_work($1)', [
+          config.databases[database]?.copies ?? COPIES,
         ])
       : { rows: [] };
-    const jobs = rows.flatMap(({ queue, at, via, table }): JobMessage[] => {
+    const jobs = rows.flatMap(({ queue, at, via, table, job }): JobMessage[] => {
+      if (job) return [{ v: 1, kind: 'copy', database, job: `${job}` }];
       if (table) return [{ v: 1, kind: 'copy', database, queue, table }];
       // A node whose provider is ticked as well hears of its batches from there.
       if (via === null && at !== null)

@@ -14,6 +14,8 @@ export interface NodeSettings {
   refusedEvents: 'stop' | 'set-aside';
   /** Bytes of a table at the source that one chunk of its copy should hold. */
   chunkBytes: number;
+  /** Tables of the node that are being copied at a time. */
+  parallelCopies: number;
   /** next_batch_custom's limits. */
   minLagSeconds?: number | undefined;
   minCount?: number | undefined;
@@ -23,13 +25,22 @@ export interface NodeSettings {
 /** A chunk of 64 MiB takes seconds, so that a copy of any size is at a checkpoint every few seconds. */
 const CHUNK_BYTES = 64 * 1024 * 1024;
 
-const DEFAULTS: NodeSettings = {
+/** Of a node that says nothing. */
+export const DEFAULTS: NodeSettings = {
   apply: 'set',
   missingRows: 'ignore',
   tables: {},
   refusedEvents: 'stop',
   chunkBytes: CHUNK_BYTES,
+  parallelCopies: 4,
 };
+
+/** The same default as the tick's (capability.ts), which is too small a bundle to share it. */
+const DATABASE_COPIES = 4;
+
+/** Copies (chunks, index builds) side by side in a database, of all its nodes and on demand. */
+export const copyLimit = (config: Config, database: string): number =>
+  config.databases[database]?.copies ?? DATABASE_COPIES;
 
 /** The settings of the node of a queue in a database; the defaults where it is not configured. */
 export function nodeSettings(config: Config, database: string, queue: string): NodeSettings {

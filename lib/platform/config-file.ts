@@ -22,7 +22,7 @@ const tick = z
   })
   .prefault({});
 
-const database = z.strictObject({ url: name, tick });
+const database = z.strictObject({ url: name, tick, copies: z.int().min(1).max(100).optional() });
 
 const missingRows = z.enum(['ignore', 'stop', 'upsert']);
 
@@ -35,6 +35,7 @@ const node = z.strictObject({
   tables: z.record(name, z.strictObject({ missingRows })).optional(),
   refusedEvents: z.enum(['stop', 'set-aside']).optional(),
   chunkBytes: z.int().min(8192).optional(),
+  parallelCopies: z.int().min(1).optional(),
   minLagSeconds: seconds.optional(),
   minCount: z.int().positive().optional(),
   minIntervalSeconds: seconds.optional(),

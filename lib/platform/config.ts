@@ -16,6 +16,8 @@ export interface DatabaseConfig {
   /** `env:NAME`, `secretsmanager:ID`, `ssm:NAME`, a `postgres://` URL or a libpq connect string. */
   url: string;
   tick: TickPolicy;
+  /** Steps of copies into this database (chunks, index builds) that may go on side by side. Default 4. */
+  copies?: number | undefined;
 }
 
 /** A consumer after validation; `consumer` is the name registered in the queue. */

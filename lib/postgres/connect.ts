@@ -72,11 +72,21 @@ export async function connect(
   return client;
 }
 
+const socketOf = (client: Client) =>
+  (client as unknown as { connection: { stream: Socket } }).connection.stream;
+
+/** Cuts the connection, whatever is going on over it. The server notices when it next has something to say. */
+export const sever = (client: Client): void => {
+  socketOf(client).destroy();
+};
+
+/** Whether nothing more can be sent over it. */
+export const isSevered = (client: Client): boolean => socketOf(client).destroyed;
+
 /** Closes without waiting for a server that does not answer. */
 export async function disconnect(client: pg.Client): Promise<void> {
-  const stream = (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream;
   const ended = client.end().catch(() => {});
-  const timer = setTimeout(() => stream.destroy(), 1000);
+  const timer = setTimeout(() => sever(client), 1000);
   await ended;
   clearTimeout(timer);
 }

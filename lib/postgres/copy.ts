@@ -2,6 +2,7 @@ import { type Readable, Transform, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { sever } from './connect.ts';
 import { toSkytoolsError } from './errors.ts';
 
 /** The bytes of a `COPY … TO STDOUT`, with back-pressure down to the server's socket. */
@@ -21,7 +22,8 @@ export interface CopyResult {
 
 /**
  * Streams `COPY … TO STDOUT` of one connection into `COPY … FROM STDIN` of another. Rows are bytes here: nothing is parsed,
- * and memory does not grow with their number. Both ends are in the transactions of the caller.
+ * and memory does not grow with their number. Both ends are in the transactions of the caller. If the target refuses the
+ * rows, the source's connection is cut: nothing else stops a server that is sending.
  */
 export async function copyBetween(
   source: pg.ClientBase,
@@ -41,6 +43,7 @@ export async function copyBetween(
   try {
     await pipeline(copyOut(source, sourceStatement), count, sink, ...(signal ? [{ signal }] : []));
   } catch (error) {
+    sever(source);
     throw toSkytoolsError(error);
   }
   return { bytes, rows: sink.rowCount ?? 0 };

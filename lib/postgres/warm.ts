@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { SkytoolsError } from '../platform/errors.ts';
-import { type ConnectOptions, connect, disconnect } from './connect.ts';
+import { type ConnectOptions, connect, disconnect, isSevered } from './connect.ts';
 import { CommitUnknownError, ConnectionError, PostgresError } from './errors.ts';
 import type { ConnectionTarget } from './target.ts';
 
@@ -57,7 +57,7 @@ export class WarmConnections {
   }
 
   async #keep(name: string, client: pg.Client): Promise<void> {
-    if (this.#idle.has(name)) await disconnect(client);
+    if (this.#idle.has(name) || isSevered(client)) await disconnect(client);
     else this.#idle.set(name, { client, usedAt: Date.now() });
   }
 

@@ -2,10 +2,11 @@ import type pg from 'pg';
 import { encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
 import { SkytoolsError, UsageError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
+import { type CopyProgress, copyProgress } from '../copy/progress.ts';
 import { type Answer, call } from '../errors.ts';
 import { nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
-import { createLikeProvider } from './create-table.ts';
+import { createLike, type Likeness } from './create-table.ts';
 
 export interface AddTable {
   queue: string;
@@ -13,8 +14,8 @@ export interface AddTable {
   table: string;
   /** Real name here, where it differs. */
   dest?: string | undefined;
-  /** Make the table like the provider's: columns and key. */
-  create?: boolean | undefined;
+  /** Make the table like the provider's. */
+  create?: Likeness | undefined;
   /** The rows are here already: no copy. */
   expectSync?: boolean | undefined;
   /** The copy keeps the rows that are here. */
@@ -24,6 +25,12 @@ export interface AddTable {
   triggerArgs?: readonly string[] | undefined;
   /** Node to copy from instead of the provider. */
   copyNode?: string | undefined;
+}
+
+/** The answer to add-table. */
+export interface Added extends Answer {
+  /** What `create: 'full'` could not make as it is at the provider, and why. */
+  left: string[];
 }
 
 /** A table of a set as the provider or this node lists it. */
@@ -44,7 +51,7 @@ const qualified = (name: string) => (name.includes('.') ? name : `public.${name}
  *
  * @throws UsageError LONDISTE_TABLE_NOT_PROVIDED; SkytoolsError LONDISTE_REFUSED
  */
-export async function addTable(scope: NodeScope, client: pg.Client, add: AddTable): Promise<Answer> {
+export async function addTable(scope: NodeScope, client: pg.Client, add: AddTable): Promise<Added> {
   const { queue } = add;
   const table = qualified(add.table);
   const state = await nodeState(client, queue);
@@ -72,7 +79,7 @@ export async function addTable(scope: NodeScope, client: pg.Client, add: AddTabl
         ]),
       { lockTimeoutMs: LOCK_TIMEOUT_MS, subject: { queue, table } },
     );
-  if (state.node_type === 'root') return subscribe();
+  if (state.node_type === 'root') return { ...(await subscribe()), left: [] };
   return atLocation(scope, state.provider_location, async (provider) => {
     const listed = await syncList(client, provider, queue);
     const there = listed.find((other) => other.table_name === table);
@@ -86,9 +93,17 @@ export async function addTable(scope: NodeScope, client: pg.Client, add: AddTabl
         },
       );
     }
-    if (add.create)
-      await createLikeProvider(provider, client, there?.dest_table ?? table, qualified(add.dest ?? table));
-    return subscribe();
+    if (add.create) {
+      const { left } = await createLike(
+        provider,
+        client,
+        there?.dest_table ?? table,
+        qualified(add.dest ?? table),
+        add.create,
+      );
+      return { ...(await subscribe()), left };
+    }
+    return { ...(await subscribe()), left: [] };
   });
 }
 
@@ -163,40 +178,46 @@ export async function removeSequence(client: pg.Client, queue: string, name: str
   );
 }
 
-/** A subscribed table and what is known of it. */
-export interface TableStatus {
+/** A subscribed table and what is known of it; of its copy, while one is in progress. */
+export interface TableStatus
+  extends Nullable<
+    Pick<CopyProgress, 'chunks' | 'chunksDone' | 'rows' | 'bytes' | 'sourceBytes' | 'percent' | 'secondsLeft'>
+  > {
   table: string;
   dest: string;
   state: string | null;
   attributes: string | null;
   missingRows: bigint;
   fault: string | null;
-  /** Of its copy, while one is in progress. */
-  chunks: number | null;
-  chunksDone: number | null;
-  rows: bigint | null;
-  bytes: bigint | null;
-  sourceBytes: bigint | null;
 }
+
+type Nullable<T> = { [Key in keyof T]: T[Key] | null };
 
 /** The subscribed tables of a node. */
 export async function tableStatus(client: pg.Client, queue: string): Promise<TableStatus[]> {
   const { rows } = await client.query<TableStatus>(
     `select t.table_name as table, coalesce(t.dest_table, t.table_name) as dest, t.merge_state as state,
-            t.table_attrs as attributes, coalesce(h.missing_rows, 0) as "missingRows", h.fault,
-            k.chunks, k.done as "chunksDone", k.rows, k.bytes, j.source_bytes as "sourceBytes"
+            t.table_attrs as attributes, coalesce(h.missing_rows, 0) as "missingRows", h.fault
        from londiste.table_info t
        left join londiste.table_health h on h.queue_name = t.queue_name and h.table_name = t.table_name
-       left join londiste.copy_job j on j.queue_name = t.queue_name and j.table_name = t.table_name
-       left join lateral (select count(*)::int4 as chunks, count(c.done)::int4 as done, sum(c.rows)::int8 as rows,
-                                 sum(c.bytes)::int8 as bytes
-                            from londiste.copy_chunk c
-                           where c.queue_name = j.queue_name and c.table_name = j.table_name) k on j.table_name is not null
       where t.queue_name = $1 and t.local
       order by t.nr, t.table_name`,
     [queue],
   );
-  return rows;
+  const copies = await copyProgress(client);
+  return rows.map((row) => {
+    const copy = copies.find(({ queue: set, table }) => set === queue && table === row.table);
+    return {
+      ...row,
+      chunks: copy?.chunks ?? null,
+      chunksDone: copy?.chunksDone ?? null,
+      rows: copy?.rows ?? null,
+      bytes: copy?.bytes ?? null,
+      sourceBytes: copy?.sourceBytes ?? null,
+      percent: copy?.percent ?? null,
+      secondsLeft: copy?.secondsLeft ?? null,
+    };
+  });
 }
 
 /** Tables and sequences that could be added. */

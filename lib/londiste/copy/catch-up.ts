@@ -1,29 +1,44 @@
 import type pg from 'pg';
-import type { Deadline } from '../../platform/deadline.ts';
 import { BusyError } from '../../platform/errors.ts';
+import { quoteQualified } from '../../postgres/quote.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { applyStaged } from '../apply/run.ts';
 import { APPLY_SETTINGS, rewriteFragments, stage } from '../apply/staging.ts';
 import { hold, nodeState } from '../node-state.ts';
+import type { NodeScope } from '../place.ts';
 import type { NodeSettings } from '../settings.ts';
 import { isNext, nextBatch } from '../source-batch.ts';
 import { realTable, type Subscription } from '../tables.ts';
-import { putBackOne } from './structure.ts';
+import { SourceChanged } from './chunk.ts';
+import type { CopyJob } from './job.ts';
+import { analyzeOnce, putBackNext } from './structure.ts';
 
 /*
  * Why the copy is exact.
  *
- * Let A be the tick at which the copy's consumer was registered, before any chunk was read. Chunk i reads its range of keys
- * at a moment S_i after A; B is the first tick made after the last chunk. Every row change between A and B is an event in
- * the consumer's batches, in the order in which changes of one row were committed (the row's lock orders them), and names
- * the whole row. Catching up applies these events to the copied rows so that an event's row is what stands afterwards,
- * whatever stood before: insert or overwrite, delete if present.
+ * Let A be the tick at which the copy's consumer was registered, before any chunk was read. Chunk i reads its range at a
+ * moment S_i after A; B is the first tick made after the last chunk. Every row change between A and B is an event in the
+ * consumer's batches, in the order in which changes of one row were committed (the row's lock orders them), and names the
+ * whole row. Catching up applies these events to the copied rows so that an event's row is what stands afterwards, whatever
+ * stood before: insert or overwrite, delete if present.
  *
- * Take a key. If no event of A..B names it, its row is the same at every S_i, and exactly one chunk, whose range holds the
- * key, has copied it, or none if it does not exist. If there are events, the last one decides, and it is the state of the
- * key at B, since no later change precedes B. So at B the table is that of the source, whatever the moments S_i were; a
- * TRUNCATE is an event for every key. A key change is a delete and an insert. From B on, each batch takes the table from
- * one exact state to the next.
+ * Take a key. If there are events of it in A..B, the last one decides, and it is the state of the key at B, since no later
+ * change precedes B. So for such a key it does not matter which of its rows was copied, or whether any was. If there is
+ * none, its row is the same at every S_i, and has to be copied exactly once, or not at all if it does not exist:
+ *
+ * - Ranges of keys: exactly one chunk's range holds the key.
+ * - Ranges of blocks: a row that nobody changes stays in its block until the table is written anew, which is noticed by its
+ *   file (the lock that each chunk takes first keeps the file for the time of the reading); so exactly one range holds it.
+ *   A row that moves to another block is a changed one, and an event tells of it: blocks are cut only where the triggers
+ *   leave no change out (ranges.ts). Scripts (EXECUTE) change rows without events: one between A and B, and the table is
+ *   copied again by keys. Rows written by a transaction that began after the plan, whose triggers had been looked at, are
+ *   passed over (`newer_than`): they are events. (Those that began before may have written when there was no trigger.) So no
+ *   key comes twice, but for rows moved by a transaction that was running then; the primary key refuses the second, and
+ *   the chunk is done again with care for it.
+ *
+ * A TRUNCATE is an event for every key. A key change is a delete and an insert. So at B the table is that of the source,
+ * whatever the moments S_i were and in whatever order. From B on, each batch takes the table from one exact state to the
+ * next. Where a column came or went between two chunks, the copy begins again.
  *
  * Before B the table may be in no state that ever was: a unique value may stand in two rows, a reference may lead nowhere.
  * That is why unique constraints and foreign keys are off until B, and why the primary key stays on: overwriting needs it.
@@ -32,6 +47,9 @@ import { putBackOne } from './structure.ts';
  */
 
 export interface CatchUp {
+  scope: NodeScope;
+  /** Name of the target's database. */
+  database: string;
   source: pg.Client;
   target: pg.Client;
   queue: string;
@@ -39,31 +57,45 @@ export interface CatchUp {
   worker: string;
   table: Subscription;
   settings: NodeSettings;
-  deadline: Deadline;
-  /** B: exact from this tick on. */
-  untilTick: bigint;
+  /** Copies side by side in the target's database. */
+  limit: number;
+  job: CopyJob;
 }
 
-/** Time within which a batch or a small index is expected, in milliseconds: below it nothing new is begun. */
+/** Time within which a batch is expected, in milliseconds: below it nothing new is begun. */
 const STEP_MS = 5_000;
 
 /**
- * Replays the table's events until it stands where the node does, puts back what was taken off, and hands it over.
+ * Builds indexes, replays the table's events until it stands where the node does, and hands it over. What a duplicate value
+ * could break comes back when the table is exact.
  *
- * @returns `done` in sync; `wait` the source has nothing more yet; `again` the time is over
+ * @returns `done` in sync; `wait` others have to do something first; `behind` the node's replay has; `again` the time is over
+ * @throws SourceChanged
  */
-export async function catchUp(job: CatchUp): Promise<'done' | 'wait' | 'again'> {
-  const { target, queue, consumer } = job;
-  while (job.deadline.allows(STEP_MS)) {
+export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' | 'again'> {
+  const { scope, database, target, queue, consumer, job, limit } = run;
+  while (scope.deadline.allows(STEP_MS)) {
     const { completed } = await position(target, queue, consumer);
+    const exact = completed >= job.untilTick!;
+    const put = await putBackNext(
+      scope,
+      database,
+      target,
+      job,
+      exact ? ['index', 'unique'] : ['index'],
+      limit,
+    );
+    if (put === 'done') continue;
+    if (put === 'busy') return 'wait';
+    await analyzeOnce(target, job, quoteQualified(job.destTable));
     const worker = (await nodeState(target, queue)).completed_tick;
-    if (completed >= job.untilTick) {
-      if (await putBackOne(target, queue, job.table)) continue;
-      if (completed === worker && (await handOver(job))) return 'done';
+    if (exact) {
+      if (completed === worker && (await handOver(run))) return 'done';
       // The node goes on while the copy does: let it wait for the last few batches.
-      if (completed < worker) await stopWorker(job);
+      if (completed < worker) await stopWorker(run);
     }
-    if (!(await applyNext(job, worker))) return 'wait';
+    const applied = await applyNext(run, worker, exact);
+    if (applied !== 'applied') return applied;
   }
   return 'again';
 }
@@ -73,7 +105,8 @@ async function position(target: pg.Client, queue: string, consumer: string): Pro
 }
 
 /** Sets the table to `ok` if copy and node are at the same tick. Both are locked: neither moves meanwhile. */
-async function handOver({ target, queue, consumer, worker, table, deadline }: CatchUp): Promise<boolean> {
+async function handOver(run: CatchUp): Promise<boolean> {
+  const { scope, target, queue, consumer, worker, table, job, limit } = run;
   return transaction(
     target,
     async () => {
@@ -81,18 +114,22 @@ async function handOver({ target, queue, consumer, worker, table, deadline }: Ca
       const copy = await hold(target, queue, consumer);
       if (node.completed !== copy.completed) return false;
       await target.query(
+        `select londiste.put_back(job_id, nr, $2) from londiste.copy_dropped where job_id = $1 and kind = 'trigger' and done is null`,
+        [job.id, limit],
+      );
+      await target.query(
         `update londiste.table_info set merge_state = 'ok', custom_snapshot = null
           where queue_name = $1 and table_name = $2 and merge_state ~ '^(catching-up|wanna-sync|do-sync)'`,
         [queue, table.name],
       );
       return true;
     },
-    { deadline, subject: { queue, table: table.name } },
+    { deadline: scope.deadline, subject: { queue, table: table.name } },
   );
 }
 
 /** `do-sync`: the node stands still until the copy has reached it. */
-async function stopWorker({ target, queue, worker, table, deadline }: CatchUp): Promise<void> {
+async function stopWorker({ scope, target, queue, worker, table }: CatchUp): Promise<void> {
   await transaction(
     target,
     async () => {
@@ -103,21 +140,26 @@ async function stopWorker({ target, queue, worker, table, deadline }: CatchUp): 
         [queue, table.name, completed],
       );
     },
-    { deadline, subject: { queue, table: table.name } },
+    { deadline: scope.deadline, subject: { queue, table: table.name } },
   ).catch((error) => {
     // A batch is being applied: the next round tries again.
     if (!(error instanceof BusyError)) throw error;
   });
 }
 
-/** One batch of the copy's consumer, never beyond the node's position. False where there is none to apply. */
-async function applyNext(job: CatchUp, worker: bigint): Promise<boolean> {
-  const { source, target, queue, consumer, table, settings, deadline } = job;
+/** One batch of the copy's consumer, never beyond the node's position. */
+async function applyNext(
+  run: CatchUp,
+  worker: bigint,
+  exact: boolean,
+): Promise<'applied' | 'wait' | 'behind'> {
+  const { source, target, queue, consumer, table, settings, job } = run;
+  const { deadline } = run.scope;
   const batch = await nextBatch(source, queue, consumer);
-  if (batch === undefined) return false;
+  if (batch === undefined) return 'wait';
   const { completed } = await position(target, queue, consumer);
   if (isNext(batch, completed, queue, consumer)) {
-    if (batch.cur_tick_id > worker) return false;
+    if (batch.cur_tick_id > worker) return 'behind';
     await transaction(
       target,
       async () => {
@@ -131,7 +173,14 @@ async function applyNext(job: CatchUp, worker: bigint): Promise<boolean> {
           { readOnly: true, deadline, subject: { queue, table: table.name } },
         );
         await rewriteFragments(target, tables);
-        await applyStaged(target, { tables, idempotent: true, strict: false, onSystemEvent: async () => {} });
+        await applyStaged(target, {
+          tables,
+          idempotent: true,
+          strict: false,
+          onSystemEvent: async ({ type }) => {
+            if (type === 'EXECUTE' && job.ranges === 'block' && !exact) throw new SourceChanged();
+          },
+        });
         await target.query('select pgq_node.set_consumer_completed($1, $2, $3)', [
           queue,
           consumer,
@@ -142,5 +191,5 @@ async function applyNext(job: CatchUp, worker: bigint): Promise<boolean> {
     );
   }
   await source.query('select pgq.finish_batch($1)', [batch.batch_id]);
-  return true;
+  return 'applied';
 }

@@ -1,35 +1,42 @@
 import type pg from 'pg';
 import { BusyError, SkytoolsError } from '../../platform/errors.ts';
+import { logger } from '../../platform/logger.ts';
 import { hasSqlState } from '../../postgres/errors.ts';
-import { quoteQualified } from '../../postgres/quote.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { noteFaults } from '../replay/health.ts';
-import { type NodeSettings, nodeSettings } from '../settings.ts';
-import { type Subscription, subscriptions } from '../tables.ts';
+import { copyLimit, type NodeSettings, nodeSettings } from '../settings.ts';
+import { realTable, type Subscription, subscriptions } from '../tables.ts';
 import { catchUp } from './catch-up.ts';
-import { copyChunk } from './chunk.ts';
+import { copyChunk, SourceChanged } from './chunk.ts';
+import { type CopyJob, jobOfTable } from './job.ts';
 import { copyConsumer, planCopy } from './plan.ts';
 import { restoreForeignKeys } from './structure.ts';
 
 /** What one step of a table's copy did. */
 export interface CopyStep {
-  step: 'planned' | 'chunk' | 'copied' | 'caught-up' | 'in-sync' | 'nothing';
+  step:
+    | 'planned'
+    | 'chunk'
+    | 'copied'
+    | 'caught-up'
+    | 'in-sync'
+    | 'begun-again'
+    | 'ordered'
+    | 'built'
+    | 'finished'
+    | 'nothing';
   rows?: number;
   bytes?: number;
-  /** Chunks that others could copy at the same time. */
+  /** Steps that can go on side by side now. */
   chunks?: number;
 }
 
 export interface CopyStepResult {
   did: CopyStep;
-  next: 'again' | 'idle';
-}
-
-interface CopyJob {
-  source_node: string;
-  until_tick: bigint | null;
+  /** `replay`: the node's replay has to go on first. */
+  next: 'again' | 'replay' | 'idle';
 }
 
 /**
@@ -49,13 +56,17 @@ export async function copyStep(
     const table = (await subscriptions(target, queue)).find(({ name }) => name === tableName);
     if (table === undefined || state.node_type === 'root' || state.paused) return NOTHING;
     const settings = nodeSettings(scope.config, database, queue);
-    const { rows } = await target.query<CopyJob>(
-      'select source_node, until_tick from londiste.copy_job where queue_name = $1 and table_name = $2',
-      [queue, table.name],
+    const job = await jobOfTable(target, queue, table.name);
+    // A resync may name another source.
+    const from = await sourceOf(
+      target,
+      queue,
+      state,
+      table,
+      table.state === null ? undefined : job?.sourceNode,
     );
-    const from = await sourceOf(target, queue, state, table, rows[0]?.source_node);
     return atLocation(scope, from.location, (source) =>
-      step(scope, { source, target, queue, state, table, settings, sourceNode: from.node, job: rows[0] }),
+      step(scope, { database, source, target, queue, state, table, settings, sourceNode: from.node, job }),
     );
   });
 }
@@ -63,6 +74,7 @@ export async function copyStep(
 const NOTHING: CopyStepResult = { did: { step: 'nothing' }, next: 'idle' };
 
 interface StepContext {
+  database: string;
   source: pg.Client;
   target: pg.Client;
   queue: string;
@@ -74,75 +86,117 @@ interface StepContext {
 }
 
 async function step(scope: NodeScope, context: StepContext): Promise<CopyStepResult> {
-  const { source, target, queue, state, table, settings, sourceNode, job } = context;
+  const { database, source, target, queue, state, table, settings, sourceNode, job } = context;
   const consumer = copyConsumer(state.worker_name, table.name);
+  const limit = copyLimit(scope.config, database);
   if (table.state === null) {
-    const plan = await planCopy(scope, source, sourceNode, target, queue, state, table, settings);
+    const plan = await planCopy(scope, source, sourceNode, target, queue, state, table, settings, job);
+    if (plan === undefined) return NOTHING;
     await noteFaults(source, target, queue);
-    return plan === undefined ? NOTHING : { did: { step: 'planned', chunks: plan.chunks }, next: 'again' };
+    return { did: { step: 'planned', chunks: Math.min(limit, plan.chunks) }, next: 'again' };
   }
   if (table.state === 'ok') {
     if (job !== undefined) await conclude(source, target, queue, consumer, table);
     return NOTHING;
   }
-  if (table.state === 'in-copy') {
-    const chunk = await copyChunk(source, target, queue, table, settings, scope.deadline);
-    if (chunk !== undefined)
-      return { did: { step: 'chunk', rows: chunk.rows, bytes: chunk.bytes }, next: 'again' };
-    const whole = await endChunks(source, target, queue, table);
-    return whole ? { did: { step: 'copied' }, next: 'again' } : NOTHING;
+  if (job === undefined) {
+    throw new SkytoolsError('LONDISTE_COPY_UNKNOWN', `nothing is known of the copy of ${table.name}`, {
+      subject: { queue, table: table.name },
+      hint: 'the original began it: let the original finish it, or run `skytools londiste resync`',
+    });
   }
-  const worker = state.worker_name;
-  const untilTick = job?.until_tick ?? 0n;
-  const caught = await catchUp({
-    source,
-    target,
-    queue,
-    consumer,
-    worker,
-    table,
-    settings,
-    deadline: scope.deadline,
-    untilTick,
-  });
-  if (caught !== 'done') return { did: { step: 'caught-up' }, next: caught === 'again' ? 'again' : 'idle' };
+  try {
+    if (table.state === 'in-copy') {
+      const real = await realTable(target, table, settings);
+      const chunk = await copyChunk({ source, target, limit, deadline: scope.deadline }, job, real);
+      if (chunk === 'collided') return { did: { step: 'chunk', rows: 0, bytes: 0 }, next: 'again' };
+      if (chunk !== undefined)
+        return { did: { step: 'chunk', rows: chunk.rows, bytes: chunk.bytes }, next: 'again' };
+      const dropped = await endChunks(source, target, queue, table, job);
+      return dropped === undefined
+        ? NOTHING
+        : { did: { step: 'copied', chunks: Math.max(1, Math.min(limit, dropped)) }, next: 'again' };
+    }
+    const worker = state.worker_name;
+    const run = { scope, database, source, target, queue, consumer, worker, table, settings, limit, job };
+    const caught = await catchUp(run);
+    if (caught !== 'done') return { did: { step: 'caught-up' }, next: AFTER_CATCHING_UP[caught] };
+  } catch (error) {
+    if (!(error instanceof SourceChanged)) throw error;
+    await beginAgain(target, queue, table, job);
+    return { did: { step: 'begun-again' }, next: 'again' };
+  }
   await conclude(source, target, queue, consumer, table);
   await restoreForeignKeys(target, queue);
-  return { did: { step: 'in-sync' }, next: 'idle' };
+  return { did: { step: 'in-sync' }, next: 'replay' };
 }
 
-/** After the last chunk: notes the tick from which on the table is exact, and has the source make it soon. */
+const AFTER_CATCHING_UP = { again: 'again', wait: 'idle', behind: 'replay' } as const;
+
+/** Chunks of two different tables do not make one: what was copied is thrown away, and the next step plans anew. */
+async function beginAgain(
+  target: pg.Client,
+  queue: string,
+  table: Subscription,
+  job: CopyJob,
+): Promise<void> {
+  logger.warn('the source was altered during the copy: it begins again', { queue, table: table.name });
+  await transaction(target, async () => {
+    await target.query(
+      `update londiste.table_info set merge_state = null where queue_name = $1 and table_name = $2
+         and merge_state <> 'ok'`,
+      [queue, table.name],
+    );
+    // After the last chunk it was a script (EXECUTE) that changed rows without events: blocks will not do.
+    await target.query('update londiste.copy_job set ranges = $2 where job_id = $1', [
+      job.id,
+      table.state === 'in-copy' ? null : 'key',
+    ]);
+  });
+}
+
+/**
+ * After the last chunk: notes the tick from which on the table is exact, and has the source make it.
+ *
+ * @returns how many things are to be put back; undefined where chunks are open
+ */
 async function endChunks(
   source: pg.Client,
   target: pg.Client,
   queue: string,
   table: Subscription,
-): Promise<boolean> {
+  job: CopyJob,
+): Promise<number | undefined> {
   try {
     return await transaction(target, async () => {
-      const { rows } = await target.query<{ open: number }>(
-        `select (select count(*)::int4 from londiste.copy_chunk c
-                  where c.queue_name = t.queue_name and c.table_name = t.table_name and c.done is null) as open
+      const { rows } = await target.query<{ open: number; dropped: number }>(
+        `select (select count(*)::int4 from londiste.copy_chunk c where c.job_id = $3 and c.done is null) as open,
+                (select count(*)::int4 from londiste.copy_dropped d where d.job_id = $3 and d.done is null) as dropped
            from londiste.table_info t
           where t.queue_name = $1 and t.table_name = $2 and t.merge_state = 'in-copy' for update nowait`,
-        [queue, table.name],
+        [queue, table.name, job.id],
       );
-      if (rows[0]?.open !== 0) return false;
+      if (rows[0]?.open !== 0) return undefined;
       const newest = await source.query<{ tick: bigint }>(
         `select max(t.tick_id) as tick from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue where q.queue_name = $1`,
         [queue],
       );
-      await target.query(
-        'update londiste.copy_job set until_tick = $3 where queue_name = $1 and table_name = $2',
-        [queue, table.name, newest.rows[0]!.tick + 1n],
-      );
+      await target.query('update londiste.copy_job set until_tick = $2 where job_id = $1', [
+        job.id,
+        newest.rows[0]!.tick + 1n,
+      ]);
       await target.query(
         `update londiste.table_info set merge_state = 'catching-up' where queue_name = $1 and table_name = $2`,
         [queue, table.name],
       );
-      await target.query(`analyze ${quoteQualified(table.dest)}`);
       await source.query('select pgq.force_tick($1)', [queue]);
-      return true;
+      // A root's tick need not be waited for where it may be made from here.
+      await source.query(
+        `select pgq.ticker(queue_name) from pgq.queue where queue_name = $1 and not queue_external_ticker
+            and not queue_ticker_paused and has_function_privilege('pgq.ticker(text)', 'execute')`,
+        [queue],
+      );
+      return rows[0].dropped;
     });
   } catch (error) {
     if (hasSqlState(error, '55P03'))

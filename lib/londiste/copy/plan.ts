@@ -1,34 +1,34 @@
 import type pg from 'pg';
-import { SkytoolsError } from '../../platform/errors.ts';
-import { quoteColumns, quoteIdent, quoteQualified } from '../../postgres/quote.ts';
+import { BusyError, SkytoolsError } from '../../platform/errors.ts';
+import type { Client } from '../../postgres/connect.ts';
+import { hasSqlState } from '../../postgres/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import type { NodeState } from '../node-state.ts';
 import type { NodeScope } from '../place.ts';
 import type { NodeSettings } from '../settings.ts';
-import { type RealTable, realTable, type Subscription } from '../tables.ts';
-import { takeOff } from './structure.ts';
-
-/** More chunks than this cost more than they bring: each is a transaction and an index search. */
-const MOST_CHUNKS = 10_000;
-
-/** Rows of a sample for each boundary, so that chunks are of about one size. */
-const SAMPLE_FOR_BOUNDARY = 100;
+import { realTable, type Subscription } from '../tables.ts';
+import type { CopyJob } from './job.ts';
+import { blocksAreSafe, type Cut, cutByBlock, cutByKey } from './ranges.ts';
+import { columnsOf, type SourceTable, sourceTable, TEXT_SETTINGS } from './source-table.ts';
 
 export interface CopyPlan {
   chunks: number;
   sourceBytes: bigint;
 }
 
+/** How long the plan waits for the table here, in milliseconds; one that is in use longer is tried again by the next tick. */
+const LOCK_TIMEOUT_MS = 10_000;
+
 /** Name of a table's copy as a consumer. */
 export const copyConsumer = (worker: string, table: string): string => `${worker}.copy.${table}`;
 
 /**
- * Plans the copy of a table. The consumer that will catch up is registered at the source before the plan is stored, and so
- * before any row is read; registering again changes nothing, which makes every step here repeatable. Foreign keys go first,
- * each in a transaction of its own, as the original does.
+ * Plans the copy of a subscribed table. The consumer that will catch up is registered at the source before the plan is
+ * stored, and so before any row is read; registering again changes nothing, which makes every step here repeatable. Foreign
+ * keys go first, each in a transaction of its own, as the original does.
  *
- * @returns undefined where the provider is not ready
- * @throws SkytoolsError LONDISTE_COPY_MERGED
+ * @returns undefined where the provider is not ready, or as many tables of the node are being copied as may be
+ * @throws SkytoolsError LONDISTE_COPY_MERGED; BusyError
  */
 export async function planCopy(
   scope: NodeScope,
@@ -39,76 +39,152 @@ export async function planCopy(
   state: NodeState,
   table: Subscription,
   settings: NodeSettings,
+  earlier: CopyJob | undefined,
 ): Promise<CopyPlan | undefined> {
   const listed = await source.query<{ merge_state: string | null; dest_table: string | null }>(
     'select merge_state, dest_table from londiste.get_table_list($1) where table_name = $2 and local',
     [queue, table.name],
   );
   if (listed.rows[0]?.merge_state !== 'ok') return undefined;
+  if (!(await hasPlace(target, queue, settings))) return undefined;
   await refuseMerge(target, queue, table);
-  const from = quoteQualified(listed.rows[0].dest_table ?? table.name);
+  const sourceName = listed.rows[0].dest_table ?? table.name;
   const consumer = copyConsumer(state.worker_name, table.name);
   await source.query('select pgq.register_consumer($1, $2)', [queue, consumer]);
   const position = await source.query<{ tick: bigint }>(
     'select last_tick as tick from pgq.get_consumer_info($1, $2)',
     [queue, consumer],
   );
+  const { tick } = position.rows[0]!;
   const real = await realTable(target, table, settings);
-  const { bounds, bytes } = await boundaries(source, from, real, settings.chunkBytes);
+  if (real.key.length === 0) {
+    throw new SkytoolsError('LONDISTE_COPY_KEYLESS', `${table.dest} has no primary key`, {
+      subject: { queue, table: table.name },
+      hint: 'give it the key of its source: without it, changes during the copy could be applied twice',
+    });
+  }
+  const keepRows = table.attributes.skip_truncate === '1';
+  const { from, cut } = await transaction(
+    source,
+    async () => {
+      await source.query(TEXT_SETTINGS);
+      const from = await sourceTable(source, sourceName);
+      // An EXECUTE came in the way of blocks once: rows that a script changed are no events.
+      const newer =
+        earlier?.ranges === 'key' || keepRows || from.key.join('\0') !== real.key.join('\0')
+          ? undefined
+          : await blocksAreSafe(source, queue, from);
+      const cut =
+        newer === undefined
+          ? await cutByKey(source, from, real.key, settings.chunkBytes)
+          : cutByBlock(from, newer, settings.chunkBytes);
+      return { from, cut };
+    },
+    { deadline: scope.deadline, subject: { queue, table: table.name } },
+  );
   const keys = await target.query<{ from_table: string; fkey_name: string }>(
     'select from_table, fkey_name from londiste.find_table_fkeys($1)',
     [table.dest],
   );
   for (const { from_table, fkey_name } of keys.rows)
     await target.query('select londiste.drop_table_fkey($1, $2)', [from_table, fkey_name]);
-  return transaction(
-    target,
-    async () => {
-      const still = await target.query(
-        `select from londiste.table_info where queue_name = $1 and table_name = $2 and local and merge_state is null for update nowait`,
-        [queue, table.name],
-      );
-      if (still.rowCount === 0) return undefined;
-      await target.query(`select londiste.set_session_replication_role('replica', true)`);
-      // Of an earlier plan: waits for chunks of it that are being written.
-      await target.query('delete from londiste.copy_job where queue_name = $1 and table_name = $2', [
-        queue,
-        table.name,
-      ]);
-      const withdrawn = await takeOff(target, queue, table);
-      if (table.attributes.skip_truncate !== '1') await target.query(`truncate ${real.only}${real.quoted}`);
-      await target.query(
-        `insert into londiste.copy_job (queue_name, table_name, consumer_name, source_node, source_bytes) values ($1, $2, $3, $4, $5)`,
-        [queue, table.name, consumer, sourceNode, bytes],
-      );
-      await target.query(
-        `insert into londiste.copy_chunk (queue_name, table_name, nr, lower_key, upper_key)
-         select $1, $2, c.nr, nullif(array(select json_array_elements_text(c.lower)), '{}'),
-                nullif(array(select json_array_elements_text(c.upper)), '{}')
-           from rows from (unnest($3::json[], $4::json[])) with ordinality c (lower, upper, nr)`,
-        [
+  try {
+    return await transaction(
+      target,
+      async () => {
+        const still = await target.query(
+          `select from londiste.table_info where queue_name = $1 and table_name = $2 and local and merge_state is null for update nowait`,
+          [queue, table.name],
+        );
+        if (still.rowCount === 0) return undefined;
+        // Two plans of a node do not both take its last place.
+        await target.query('select pg_advisory_xact_lock(hashtext($1))', [`londiste.plan ${queue}`]);
+        if (!(await hasPlace(target, queue, settings))) return undefined;
+        await target.query(`select londiste.set_session_replication_role('replica', true)`);
+        const id = await storeJob(target, [
           queue,
           table.name,
-          [[], ...bounds].map((bound) => JSON.stringify(bound)),
-          [...bounds, []].map((bound) => JSON.stringify(bound)),
-        ],
-      );
-      await target.query('select * from pgq_node.register_consumer($1, $2, $3, $4)', [
-        queue,
-        consumer,
-        state.provider_node,
-        position.rows[0]!.tick,
-      ]);
-      await target.query(
-        `update londiste.table_info set merge_state = 'in-copy', custom_snapshot = null, dropped_ddl = $3
-          where queue_name = $1 and table_name = $2`,
-        [queue, table.name, withdrawn],
-      );
-      return { chunks: bounds.length + 1, sourceBytes: bytes };
-    },
-    // A table that is in use here is tried again by the next tick.
-    { deadline: scope.deadline, lockTimeoutMs: 10_000, subject: { queue, table: table.name } },
+          consumer,
+          sourceNode,
+          sourceName,
+          table.dest,
+          keepRows,
+        ]);
+        await target.query('select londiste.take_off_structure($1, false)', [id]);
+        if (!keepRows) await target.query(`truncate ${real.only}${real.quoted}`);
+        await storeCut(target, id, from, cut);
+        await target.query('select * from pgq_node.register_consumer($1, $2, $3, $4)', [
+          queue,
+          consumer,
+          state.provider_node,
+          tick,
+        ]);
+        await target.query(
+          `update londiste.table_info set merge_state = 'in-copy', custom_snapshot = null
+            where queue_name = $1 and table_name = $2`,
+          [queue, table.name],
+        );
+        return { chunks: cut.chunks.length, sourceBytes: from.bytes };
+      },
+      { deadline: scope.deadline, lockTimeoutMs: LOCK_TIMEOUT_MS, subject: { queue, table: table.name } },
+    );
+  } catch (error) {
+    if (hasSqlState(error, '55P03', '40P01'))
+      throw new BusyError(`copy of ${table.name}`, { subject: { queue, table: table.name } });
+    throw error;
+  }
+}
+
+/** The job's row. What an earlier one of the table has taken off, and not put back, stays with it. */
+async function storeJob(target: Client, values: unknown[]): Promise<bigint> {
+  const { rows } = await target.query<{ id: bigint }>(
+    `insert into londiste.copy_job as j (queue_name, table_name, consumer_name, source_node, source_table, dest_table, keep_rows)
+     values ($1, $2, $3, $4, $5, $6, $7)
+     on conflict on constraint copy_job_table_key
+     do update set consumer_name = excluded.consumer_name, source_node = excluded.source_node, started = now(),
+                   source_table = excluded.source_table, dest_table = excluded.dest_table,
+                   keep_rows = excluded.keep_rows, until_tick = null, analyzed = false
+     returning job_id as id`,
+    values,
   );
+  const { id } = rows[0]!;
+  // Waits for chunks of an earlier plan that are being written.
+  await target.query('delete from londiste.copy_chunk where job_id = $1', [id]);
+  await target.query('delete from londiste.copy_dropped where job_id = $1 and done is not null', [id]);
+  return id;
+}
+
+/** Writes the chunks down. */
+export async function storeCut(target: Client, id: bigint, from: SourceTable, cut: Cut): Promise<void> {
+  await target.query(
+    `update londiste.copy_job set source_bytes = $2, source_columns = $3, ranges = $4, source_file = $5, newer_than = $6
+      where job_id = $1`,
+    [id, from.bytes, columnsOf(from), cut.ranges, cut.sourceFile, cut.newerThan],
+  );
+  const text = (key: string[] | null) => (key === null ? null : JSON.stringify(key));
+  await target.query(
+    `insert into londiste.copy_chunk (job_id, nr, lower_key, upper_key, lower_block, upper_block)
+     select $1, c.nr, (select array_agg(k) from json_array_elements_text(c.lower_key) k),
+            (select array_agg(k) from json_array_elements_text(c.upper_key) k), c.lower_block, c.upper_block
+       from rows from (unnest($2::json[], $3::json[], $4::int8[], $5::int8[]))
+            with ordinality c (lower_key, upper_key, lower_block, upper_block, nr)`,
+    [
+      id,
+      cut.chunks.map((chunk) => text(chunk.lowerKey)),
+      cut.chunks.map((chunk) => text(chunk.upperKey)),
+      cut.chunks.map((chunk) => chunk.lowerBlock),
+      cut.chunks.map((chunk) => chunk.upperBlock),
+    ],
+  );
+}
+
+/** Whether the node may begin another copy. */
+async function hasPlace(target: Client, queue: string, settings: NodeSettings): Promise<boolean> {
+  const { rows } = await target.query<{ copying: number }>(
+    `select count(*)::int4 as copying from londiste.table_info where queue_name = $1 and local and merge_state <> 'ok'`,
+    [queue],
+  );
+  return rows[0]!.copying < settings.parallelCopies;
 }
 
 async function refuseMerge(target: pg.Client, queue: string, table: Subscription): Promise<void> {
@@ -125,42 +201,4 @@ async function refuseMerge(target: pg.Client, queue: string, table: Subscription
       hint: 'load its rows by other means and subscribe it with --expect-sync',
     },
   );
-}
-
-/** Keys that cut a table at the source into pieces of about one size; none for a small one, or one without the same key. */
-async function boundaries(
-  source: pg.Client,
-  from: string,
-  real: RealTable,
-  chunkBytes: number,
-): Promise<{ bounds: string[][]; bytes: bigint }> {
-  const { rows } = await source.query<{ bytes: bigint; rows: number; key: string[] | null }>(
-    `select pg_table_size(c.oid)::int8 as bytes, greatest(c.reltuples, 0)::float8 as rows,
-            (select array_agg(a.attname::text order by o.n)
-               from pg_catalog.pg_index i
-              cross join lateral unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) with ordinality o (attnum, n)
-               join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = o.attnum
-              where i.indrelid = c.oid and i.indisprimary) as key
-       from pg_catalog.pg_class c where c.oid = to_regclass($1)`,
-    [from],
-  );
-  const { bytes, key } = rows[0]!;
-  const pieces = Math.min(MOST_CHUNKS, Math.ceil(Number(bytes) / chunkBytes));
-  if (pieces <= 1 || key === null || key.join() !== real.key.join()) return { bounds: [], bytes };
-  // Without statistics the estimate of the rows is zero: then all of them are the sample.
-  const percent =
-    rows[0]!.rows === 0 ? 100 : Math.min(100, (pieces * SAMPLE_FOR_BOUNDARY * 100) / rows[0]!.rows);
-  const columns = quoteColumns(key);
-  const texts = key.map((column) => `${quoteIdent(column)}::text`).join(', ');
-  const found = await source.query<{ bound: string[] }>(
-    `select array[${texts}] as bound
-       from (select distinct on (tile) ${columns}, tile
-               from (select ${columns}, ntile($1) over (order by ${columns}) as tile
-                       from ${from} tablesample system (${percent})) s
-              order by tile, ${columns}) b
-      where tile > 1
-      order by tile`,
-    [pieces],
-  );
-  return { bounds: found.rows.map((row) => row.bound), bytes };
 }

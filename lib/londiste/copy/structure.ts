@@ -1,65 +1,86 @@
+import type { Deadline } from '../../platform/deadline.ts';
+import { SkytoolsError } from '../../platform/errors.ts';
 import { logError } from '../../platform/logger.ts';
 import type { Client } from '../../postgres/connect.ts';
-import { quoteQualified } from '../../postgres/quote.ts';
+import { runDetached } from '../../postgres/detached.ts';
+import { toSkytoolsError } from '../../postgres/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
-import type { Subscription } from '../tables.ts';
+import type { NodeScope } from '../place.ts';
+import { type CopyJob, subjectOf } from './job.ts';
 
-/** Between the statements of `dropped_ddl`; together they are one script, as the original leaves it. */
-const SEPARATOR = ';\n--\n';
+/** What a copy takes off a table. */
+export type DroppedKind = 'index' | 'unique' | 'foreign key' | 'trigger';
 
 /**
- * Takes the indexes and unique or exclusion constraints off a table, but for its primary key, in the caller's transaction:
- * two chunks are read at two moments, between which a unique value may have moved from a row of the one to a row of the
- * other. A partitioned table keeps what it has: its indexes cannot be put back one by one.
+ * Puts back one thing of these kinds, over a connection of its own: an index may take longer than this invocation, and is
+ * finished by the server alone then. Called side by side, each builds another one.
  *
- * @returns the statements that make them again, together with what an earlier copy had taken off; null if there is none
+ * @returns `done` one more is there; `busy` others, or the server alone, are at what is left; `none` nothing is left
  */
-export async function takeOff(target: Client, queue: string, table: Subscription): Promise<string | null> {
-  const { rows } = await target.query<{ take: string; give: string }>(
-    `select case when k.oid is null then format('drop index %s', i.indexrelid::regclass)
-                 else format('alter table only %s drop constraint %I', i.indrelid::regclass, k.conname) end as take,
-            case when k.oid is null then pg_get_indexdef(i.indexrelid)
-                 else format('alter table only %s add constraint %I %s', i.indrelid::regclass, k.conname,
-                             pg_get_constraintdef(k.oid)) end as give
-       from pg_catalog.pg_index i
-       join pg_catalog.pg_class c on c.oid = i.indrelid and c.relkind = 'r'
-       left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.conrelid = i.indrelid and k.contype in ('u', 'x')
-      where i.indrelid = to_regclass($1) and not i.indisprimary
-        and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = i.indexrelid)
-      order by i.indexrelid`,
-    [quoteQualified(table.dest)],
+export async function putBackNext(
+  scope: NodeScope,
+  database: string,
+  target: Client,
+  job: CopyJob,
+  kinds: readonly DroppedKind[],
+  limit: number,
+): Promise<'done' | 'busy' | 'none'> {
+  const { rows } = await target.query<{ nr: number; name: string }>(
+    `select nr, name from londiste.copy_dropped
+      where job_id = $1 and done is null and kind = any ($2) order by array_position($2, kind), nr`,
+    [job.id, kinds],
   );
-  for (const { take } of rows) await target.query(take);
-  const before = await target.query<{ ddl: string | null }>(
-    'select dropped_ddl as ddl from londiste.table_info where queue_name = $1 and table_name = $2',
-    [queue, table.name],
-  );
-  const kept = before.rows[0]?.ddl ?? '';
-  const all = [...kept.split(SEPARATOR), ...rows.map((row) => row.give)].filter(
-    (statement) => statement.trim() !== '',
-  );
-  return all.length === 0 ? null : all.join(SEPARATOR);
+  for (const { nr, name } of rows) {
+    const result = await build(scope, database, job, nr, limit, scope.deadline).catch(async (error) => {
+      const { code, message } = toSkytoolsError(error);
+      await target.query('update londiste.copy_dropped set problem = $3 where job_id = $1 and nr = $2', [
+        job.id,
+        nr,
+        `${code}: ${message}`,
+      ]);
+      throw new SkytoolsError(
+        'COPY_NOT_PUT_BACK',
+        `${name} of ${job.destTable} cannot be made again: ${message}`,
+        {
+          subject: subjectOf(job),
+          cause: error,
+          hint: 'mend the rows that it refuses, here or at the source; it is tried again at every tick',
+        },
+      );
+    });
+    if (result !== 'busy') return 'done';
+  }
+  return rows.length === 0 ? 'none' : 'busy';
 }
 
-/**
- * Runs the first statement that puts something back, and commits it with the rest of the list.
- *
- * @returns whether any is left
- */
-export async function putBackOne(target: Client, queue: string, table: Subscription): Promise<boolean> {
-  return transaction(target, async () => {
-    const { rows } = await target.query<{ ddl: string | null }>(
-      'select dropped_ddl as ddl from londiste.table_info where queue_name = $1 and table_name = $2 for update',
-      [queue, table.name],
+async function build(
+  scope: NodeScope,
+  database: string,
+  job: CopyJob,
+  nr: number,
+  limit: number,
+  deadline: Deadline,
+): Promise<string> {
+  return scope.database(database, async (own) => {
+    const rows = await runDetached<{ result: string }>(
+      own,
+      `select londiste.put_back(${job.id}, ${nr}, ${limit}) as result`,
+      deadline,
     );
-    const [first, ...rest] = (rows[0]?.ddl ?? '').split(SEPARATOR);
-    if (!first) return false;
-    await target.query(first);
-    await target.query(
-      'update londiste.table_info set dropped_ddl = $3 where queue_name = $1 and table_name = $2',
-      [queue, table.name, rest.length === 0 ? null : rest.join(SEPARATOR)],
+    return rows?.[0]?.result ?? 'busy';
+  });
+}
+
+/** Gathers statistics, once for each copy; in the caller's way if another invocation is at it. */
+export async function analyzeOnce(target: Client, job: CopyJob, quoted: string): Promise<void> {
+  await transaction(target, async () => {
+    const { rowCount } = await target.query(
+      'select from londiste.copy_job where job_id = $1 and not analyzed for no key update skip locked',
+      [job.id],
     );
-    return rest.length > 0;
+    if (rowCount === 0) return;
+    await target.query(`analyze ${quoted}`);
+    await target.query('update londiste.copy_job set analyzed = true where job_id = $1', [job.id]);
   });
 }
 

@@ -4,7 +4,7 @@
 grant usage on schema londiste to public;
 grant select on londiste.table_info, londiste.seq_info, londiste.applied_execute,
     londiste.pending_fkeys, londiste.trigger_args, londiste.copy_job, londiste.copy_chunk,
-    londiste.replay_progress, londiste.table_health to public;
+    londiste.copy_dropped, londiste.copy_order, londiste.replay_progress, londiste.table_health to public;
 
 do $$
 declare
@@ -17,6 +17,7 @@ begin
             execute format('grant select%s on londiste.table_info, londiste.seq_info,'
                            ' londiste.applied_execute, londiste.pending_fkeys,'
                            ' londiste.trigger_args, londiste.copy_job, londiste.copy_chunk,'
+                           ' londiste.copy_dropped, londiste.copy_order,'
                            ' londiste.replay_progress, londiste.table_health,'
                            ' londiste.dead_event to %I',
                            case v_role when 'pgq_admin' then ', insert, update, delete' else '' end,
@@ -24,7 +25,8 @@ begin
         end if;
     end loop;
     if to_regrole('londiste_writer') is not null then
-        grant usage on sequence londiste.table_info_nr_seq, londiste.seq_info_nr_seq
+        grant usage on sequence londiste.table_info_nr_seq, londiste.seq_info_nr_seq,
+            londiste.copy_job_job_id_seq
             to londiste_writer;
     end if;
 

@@ -122,7 +122,7 @@ afterEach(async () => {
 describe('replication by functions', () => {
   it('a tick of the provider wakes what its subscribers have to do, a copy included', async () => {
     await set.root.query(`insert into item select i, 'n' from generate_series(1, 50) i`);
-    await set.add('item', { create: true });
+    await set.add('item', { create: 'plain' });
     await settle();
     expect(await rowsOf(set.leaf, 'item')).toEqual(await rowsOf(set.root, 'item'));
     await set.root.query(`update item set name = 'm' where id < 5; delete from item where id > 45`);

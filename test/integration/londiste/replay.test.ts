@@ -33,7 +33,7 @@ describe('replay from a root to a leaf', () => {
     const set = await cascade();
     await set.root.query(`${CREATE}; create unique index on item (name)`);
     await set.root.query(`insert into item (id, name) select i, 'n' || i from generate_series(1, 500) i`);
-    await set.add('item', { create: true });
+    await set.add('item', { create: 'plain' });
     await set.root.query(
       `update item set name = 'x' || id where id % 7 = 0; delete from item where id % 11 = 0`,
     );

@@ -2,13 +2,14 @@ import type { Command } from 'commander';
 import type { TableStatus } from '../../../londiste/admin/tables.ts';
 import { UsageError } from '../../../platform/errors.ts';
 import { type Cli, wholeNumber } from '../../cli.ts';
-import { type Column, formatBytes } from '../../output.ts';
+import { type Column, formatBytes, formatSeconds } from '../../output.ts';
 import { londisteContext, patience } from './scope.ts';
 
 interface AddFlags {
   all?: boolean;
   destTable?: string;
   create?: boolean;
+  createFull?: boolean;
   expectSync?: boolean;
   skipTruncate?: boolean;
   handler?: string;
@@ -27,7 +28,10 @@ const COLUMNS: Column<TableStatus>[] = [
     value: (row) =>
       row.chunks === null
         ? ''
-        : `${row.chunksDone}/${row.chunks} chunks, ${row.rows ?? 0} rows, ${formatBytes(row.bytes ?? 0n)} of about ${formatBytes(row.sourceBytes)}`,
+        : [
+            `${row.percent ?? 0}%, ${row.chunksDone}/${row.chunks} chunks, ${row.rows} rows, ${formatBytes(row.bytes)}`,
+            ...(row.secondsLeft === null ? [] : [`about ${formatSeconds(row.secondsLeft)} left`]),
+          ].join(', '),
   },
   { title: 'missing rows', value: (row) => (row.missingRows > 0n ? row.missingRows : ''), align: 'right' },
   { title: 'trouble', value: (row) => row.fault },
@@ -50,6 +54,7 @@ export function registerTableCommands(cli: Cli, group: Command): void {
       .option('--all', 'every table that could be added')
       .option('--dest-table <name>', 'its real name here')
       .option('--create', 'make it like the one of the provider: columns and primary key')
+      .option('--create-full', 'also defaults, constraints, indexes, partitions, comments, grants and owner')
       .option('--expect-sync', 'its rows are here already: no copy')
       .option('--skip-truncate', 'the copy keeps the rows that are here')
       .option('--handler <name>', 'how its events are applied: londiste, vtable or qtable')
@@ -88,7 +93,7 @@ export function registerTableCommands(cli: Cli, group: Command): void {
           queue: queue!,
           table,
           dest: options.destTable,
-          create: options.create,
+          create: options.createFull ? 'full' : options.create ? 'plain' : undefined,
           expectSync: options.expectSync,
           skipTruncate: options.skipTruncate,
           handler: options.handler,
@@ -99,6 +104,7 @@ export function registerTableCommands(cli: Cli, group: Command): void {
             ...(options.triggers ? [] : ['no_triggers']),
           ],
         });
+        for (const left of answer.left) context.warn(`not made as at the provider: ${left}`);
         if (answer.ret_code >= 300) context.warn(answer.ret_note ?? '');
         notes.push(answer.ret_note ?? '');
       }

@@ -1,0 +1,51 @@
+import type { Client } from '../../postgres/connect.ts';
+
+/** Rows of one table on their way here, as `londiste.copy_job` has it. */
+export interface CopyJob {
+  id: bigint;
+  /** Of a subscription; null for a copy on demand. */
+  queue: string | null;
+  /** Name in the queue. */
+  table: string | null;
+  untilTick: bigint | null;
+  /** A node; for a copy on demand a configured database. */
+  sourceNode: string;
+  sourceTable: string;
+  destTable: string;
+  /** What its rows consisted of when it was planned. */
+  sourceColumns: string | null;
+  condition: string | null;
+  keepRows: boolean;
+  /** Null where it is not planned yet. */
+  ranges: 'whole' | 'key' | 'block' | null;
+  sourceFile: bigint | null;
+  newerThan: bigint | null;
+  analyzed: boolean;
+}
+
+const SELECT = `select job_id as id, queue_name as queue, table_name as "table", until_tick as "untilTick",
+       source_node as "sourceNode", source_table as "sourceTable", dest_table as "destTable",
+       source_columns as "sourceColumns", condition, keep_rows as "keepRows", ranges,
+       source_file as "sourceFile", newer_than as "newerThan", analyzed
+  from londiste.copy_job`;
+
+/** The copy of a subscribed table. */
+export async function jobOfTable(client: Client, queue: string, table: string): Promise<CopyJob | undefined> {
+  const { rows } = await client.query<CopyJob>(`${SELECT} where queue_name = $1 and table_name = $2`, [
+    queue,
+    table,
+  ]);
+  return rows[0];
+}
+
+/** A copy by its number. */
+export async function jobById(client: Client, id: bigint): Promise<CopyJob | undefined> {
+  const { rows } = await client.query<CopyJob>(`${SELECT} where job_id = $1`, [id]);
+  return rows[0];
+}
+
+/** Names a copy in errors. */
+export const subjectOf = (job: Pick<CopyJob, 'id' | 'queue' | 'destTable'>) => ({
+  table: job.destTable,
+  ...(job.queue === null ? { job: String(job.id) } : { queue: job.queue }),
+});

@@ -1,0 +1,43 @@
+import type { JobOf } from '../../jobs/messages.ts';
+import { UsageError } from '../../platform/errors.ts';
+import type { NodeScope } from '../place.ts';
+import { type CopyStep, type CopyStepResult, copyStep } from './copy.ts';
+import { orderStep, parseOrder, placeOrder } from './order.ts';
+
+type CopyMessage = JobOf<'copy'>;
+
+/** What a message was good for, and the messages for what comes next. */
+export interface CopyWork {
+  did: CopyStep;
+  wake: (CopyMessage | JobOf<'replay'>)[];
+}
+
+/**
+ * What a `copy` message asks for: a step of a subscribed table's copy, a step of a copy on demand, or an order for some.
+ *
+ * @throws UsageError JOB_INVALID
+ */
+export async function copyWork(scope: NodeScope, message: CopyMessage): Promise<CopyWork> {
+  const { v, kind, database, queue, table, job, order } = message;
+  if (order !== undefined) {
+    const jobs = await scope.database(database, (target) => placeOrder(scope, target, parseOrder(order)));
+    return {
+      did: { step: 'ordered', chunks: jobs.length },
+      wake: jobs.map((id) => ({ v, kind, database, job: `${id}` })),
+    };
+  }
+  if (job !== undefined) return next(message, await orderStep(scope, database, BigInt(job)));
+  if (queue === undefined || table === undefined) {
+    throw new UsageError('JOB_INVALID', 'a copy message names queue and table, a job, or an order', {
+      hint: 'docs/reference/messages.md shows the forms',
+    });
+  }
+  const result = await copyStep(scope, database, queue, table);
+  if (result.next === 'replay') return { did: result.did, wake: [{ v, kind: 'replay', database, queue }] };
+  return next(message, result);
+}
+
+/** This message once more, or as often as steps can go on side by side now. */
+function next(message: CopyMessage, { did, next }: CopyStepResult): CopyWork {
+  return { did, wake: next === 'again' ? Array.from({ length: did.chunks ?? 1 }, () => message) : [] };
+}
