@@ -58,7 +58,7 @@ export class ReplicatedSet {
     for (const node of [ROOT, LEAF]) {
       await persistently(() =>
         this.#scope.database(node, (client) =>
-          addTable(this.#scope, client, { queue: SET, table: name, triggerArgs, create: true }),
+          addTable(this.#scope, client, { queue: SET, table: name, triggerArgs, create: 'plain' }),
         ),
       );
     }

@@ -45,7 +45,7 @@ export async function checkReplication(scope: SmokeScope, from: string, to: stri
       ]);
       return rows.length > 0 ? true : undefined;
     });
-    await addTable(scope.nodes, subscriber, { queue: SET, table: TABLE, create: true });
+    await addTable(scope.nodes, subscriber, { queue: SET, table: TABLE, create: 'plain' });
     await change(provider, 0);
     await scope.until('the deployed copy function copies the table', wake, async () => {
       const tables = await tableStatus(subscriber, SET);
