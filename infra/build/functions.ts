@@ -15,7 +15,12 @@ const root = path.resolve(import.meta.dirname, '../..');
 const REQUIRE = "import{createRequire as r}from'node:module';const require=r(import.meta.url);";
 
 /** Loaded on demand and part of Lambda's own runtime; bundling them would double the size of every function. */
-const IN_RUNTIME = ['@aws-sdk/client-ssm', '@aws-sdk/client-secrets-manager'];
+const IN_RUNTIME = [
+  '@aws-sdk/client-eventbridge',
+  '@aws-sdk/client-secrets-manager',
+  '@aws-sdk/client-sns',
+  '@aws-sdk/client-ssm',
+];
 
 const common: BuildOptions = {
   bundle: true,

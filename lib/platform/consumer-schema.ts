@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { base, name, retries, TIME_FIELDS, template } from './consumer-fields.ts';
-import { http } from './forwarder-schema.ts';
+import { eventbridge, http, sns, sqs } from './forwarder-schema.ts';
 
 /*
  * The consumers of the configuration, one schema for each kind; their types are taken from here (config.ts). The reader's
@@ -135,6 +135,9 @@ export const consumerSchema = z.discriminatedUnion('kind', [
   queueLoader,
   tableDispatcher,
   http,
+  sqs,
+  sns,
+  eventbridge,
 ]);
 
 export type ValidatedConsumer = z.output<typeof consumerSchema>;

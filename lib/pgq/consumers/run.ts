@@ -8,8 +8,12 @@ import { consumeLeasedBatch } from '../leased-consumer.ts';
 import { consumeRemoteBatch, type RemoteHandler } from '../remote-consumer.ts';
 import { applyRows } from './apply-rows.ts';
 import type { HandlerLoader } from './bundled-handler.ts';
-import { forwardBatch } from './forward/forward.ts';
+import type { Destination } from './forward/destination.ts';
+import { eventbridgeDestination } from './forward/eventbridge.ts';
+import { type Breaker, forwardBatch } from './forward/forward.ts';
 import { httpDestination } from './forward/http.ts';
+import { snsDestination } from './forward/sns.ts';
+import { sqsDestination } from './forward/sqs.ts';
 import { queueLoader } from './queue-loader.ts';
 import { queueMover } from './queue-mover.ts';
 import { queueSplitter } from './queue-splitter.ts';
@@ -56,6 +60,13 @@ export async function runConsumer(
           consumeShared(client, consumer, (member) => consumeBatch(client, member, handler, scope.deadline)),
         )
       : remote(target, handler);
+  /** At least once. */
+  const forward = (breaker: Breaker, destination: Destination, timeoutMs?: number) =>
+    scope.database(consumer.database, (client) =>
+      consumeShared(client, consumer, (member) =>
+        forwardBatch(client, member, breaker, destination, scope.deadline, timeoutMs),
+      ),
+    );
   switch (consumer.kind) {
     case 'apply-rows':
       return remote(consumer.target, applyRows({ tables: consumer.tables }));
@@ -69,12 +80,14 @@ export async function runConsumer(
       return into(consumer.target, queueLoader(consumer));
     case 'table-dispatcher':
       return into(consumer.target, tableDispatcher(consumer));
-    case 'http': {
-      const destination = await httpDestination(consumer);
-      return scope.database(consumer.database, (client) =>
-        forwardBatch(client, consumer, destination, scope.deadline, consumer.timeoutSeconds * 1000),
-      );
-    }
+    case 'http':
+      return forward(consumer, await httpDestination(consumer), consumer.timeoutSeconds * 1000);
+    case 'sqs':
+      return forward(consumer, sqsDestination(consumer));
+    case 'sns':
+      return forward(consumer, await snsDestination(consumer));
+    case 'eventbridge':
+      return forward(consumer, await eventbridgeDestination(consumer));
     case 'handler': {
       const handler = await load(key);
       const verb = consumer.transactional ? consumeBatch : consumeLeasedBatch;

@@ -6,7 +6,7 @@ import { consumeLeasedBatch } from '../../leased-consumer.ts';
 import { type Down, deliver } from './deliver.ts';
 import type { Destination } from './destination.ts';
 
-export interface ForwardSpec extends ConsumerSpec {
+export interface Breaker {
   /** Attempts before the destination counts as down. */
   attempts: number;
   /** Time to the first probe of a destination that is down; doubled with each that fails, up to the maximum. */
@@ -25,7 +25,8 @@ const REQUEST_TIMEOUT_MS = 15_000;
  */
 export async function forwardBatch(
   client: Client,
-  consumer: ForwardSpec,
+  consumer: ConsumerSpec,
+  breaker: Breaker,
   destination: Destination,
   deadline: Deadline,
   timeoutMs: number = REQUEST_TIMEOUT_MS,
@@ -42,7 +43,7 @@ export async function forwardBatch(
           down = await deliver(batch, destination, {
             deadline,
             timeoutMs,
-            attempts: consumer.attempts,
+            attempts: breaker.attempts,
             probe: circuit === 'probe',
             onRecovered: () => closeCircuit(client, consumer),
           });
@@ -51,7 +52,7 @@ export async function forwardBatch(
       deadline,
     );
     if (down === undefined) return result;
-    const probeAt = await openCircuit(client, consumer, down);
+    const probeAt = await openCircuit(client, consumer, breaker, down);
     logger.warn('the destination does not take events: circuit open', {
       consumer: consumer.consumer,
       queue: consumer.queue,
@@ -73,15 +74,20 @@ async function circuitOf(client: Client, consumer: ConsumerSpec): Promise<'close
   return rows[0]!.waiting ? 'open' : 'probe';
 }
 
-async function openCircuit(client: Client, consumer: ForwardSpec, down: Down): Promise<Date> {
+async function openCircuit(
+  client: Client,
+  consumer: ConsumerSpec,
+  breaker: Breaker,
+  down: Down,
+): Promise<Date> {
   const { rows } = await client.query<{ probe_at: Date }>(
     'select pgq.open_circuit($1, $2, $3, $4, $5, $6) as probe_at',
     [
       consumer.queue,
       consumer.consumer,
       down.reason,
-      `${consumer.probeSeconds} seconds`,
-      `${consumer.maximumProbeSeconds} seconds`,
+      `${breaker.probeSeconds} seconds`,
+      `${breaker.maximumProbeSeconds} seconds`,
       down.waitSeconds === undefined ? null : `${down.waitSeconds} seconds`,
     ],
   );
