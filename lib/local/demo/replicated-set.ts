@@ -94,7 +94,9 @@ export class ReplicatedSet {
         client.query('select londiste.restore_triggers($1, $2)', [SET, table]),
       ),
     );
-    await persistently(() => this.#scope.database(LEAF, (client) => resyncTable(client, SET, table)));
+    await persistently(() =>
+      this.#scope.database(LEAF, (client) => resyncTable(this.#scope, client, SET, table)),
+    );
   }
 }
 

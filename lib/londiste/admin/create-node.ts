@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
 import { SkytoolsError, UsageError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { call } from '../errors.ts';
@@ -17,6 +18,12 @@ export interface NewNode {
   provider?: string | undefined;
   /** A leaf whose events are merged into this queue. */
   combined?: string | undefined;
+  /** A branch that keeps no event from these nodes' reach: they synchronise their watermarks. */
+  syncWatermark?: readonly string[] | undefined;
+  /** The location is not tried: it cannot be reached from here. */
+  unchecked?: boolean | undefined;
+  /** Only look whether it could be made. */
+  dryRun?: boolean | undefined;
 }
 
 /** A member of the cascade. */
@@ -29,7 +36,7 @@ export interface Member {
 export interface CreatedNode {
   node: string;
   type: string;
-  /** False where it was there already. */
+  /** False where it was there already, or was only looked into. */
   created: boolean;
 }
 
@@ -58,8 +65,9 @@ export async function createNode(scope: NodeScope, client: pg.Client, node: NewN
       },
     );
   }
-  await checkLocation(scope, client, node.location);
+  if (!node.unchecked) await checkLocation(scope, client, node.location);
   if (type === 'root') {
+    if (node.dryRun) return { node: name, type, created: false };
     await transaction(client, async () => {
       await call(client, 'pgq_node.register_location($1, $2, $3, false)', [queue, name, node.location]);
       await call(client, 'pgq_node.create_node($1, $2, $3, $4, null, null, null)', [
@@ -77,7 +85,7 @@ export async function createNode(scope: NodeScope, client: pg.Client, node: NewN
     });
   }
   await subscribe(scope, client, { ...node, provider: node.provider }, worker);
-  return { node: name, type, created: true };
+  return { node: name, type, created: !node.dryRun };
 }
 
 async function subscribe(
@@ -99,8 +107,10 @@ async function subscribe(
         },
       );
     }
-    await call(root, 'pgq_node.register_location($1, $2, $3, false)', [queue, name, location]);
+    if (!node.dryRun)
+      await call(root, 'pgq_node.register_location($1, $2, $3, false)', [queue, name, location]);
   });
+  if (node.dryRun) return;
   const provider = await atLocation(scope, node.provider, (remote) =>
     transaction(remote, async () => {
       await call(remote, 'pgq_node.register_location($1, $2, $3, false)', [queue, name, location]);
@@ -145,6 +155,12 @@ async function subscribe(
       provider.watermark,
       node.combined ?? null,
     ]);
+    if (node.syncWatermark !== undefined) {
+      await call(client, 'pgq_node.set_node_attrs($1, $2)', [
+        queue,
+        encodeUrlencoded({ sync_watermark: node.syncWatermark.join(',') }),
+      ]);
+    }
     for (const { table_name } of provider.tables)
       await call(client, 'londiste.global_add_table($1, $2)', [queue, table_name]);
     for (const { seq_name, last_value } of provider.sequences)

@@ -5,6 +5,7 @@ import { call } from '../errors.ts';
 import { hold, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { atRoot, type Member, members } from './create-node.ts';
+import type { Patience } from './wait.ts';
 
 /**
  * Pauses or resumes a node's replay. Nobody is waited for: the lock of the position shows that no batch is being applied,
@@ -31,8 +32,7 @@ export async function setPausedSoon(
   client: pg.Client,
   queue: string,
   paused: boolean,
-  pause: () => Promise<void>,
-  allows: () => boolean,
+  { pause, allows }: Patience,
 ): Promise<boolean> {
   for (;;) {
     try {
@@ -48,6 +48,7 @@ export async function setPausedSoon(
  * Removes a node from the cascade: from the root's list, its own database and every other member. Its tables and rows
  * stay.
  *
+ * @param dryRun only look whether it could be done
  * @returns what could not be done, by node
  * @throws UsageError LONDISTE_NODE_UNKNOWN, LONDISTE_NODE_HAS_SUBSCRIBERS
  */
@@ -56,6 +57,7 @@ export async function dropNode(
   client: pg.Client,
   queue: string,
   name: string,
+  dryRun = false,
 ): Promise<Record<string, string>> {
   const here = await nodeState(client, queue);
   const all = await members(client, queue);
@@ -92,12 +94,13 @@ export async function dropNode(
       );
     }
     const state = await nodeState(remote, queue);
-    if (state.node_type !== 'root') {
+    if (state.node_type !== 'root' && !dryRun) {
       await atRoot(scope, queue, state.provider_location, (root) =>
         call(root, 'pgq_node.unregister_location($1, $2)', [queue, name]),
       );
     }
   });
+  if (dryRun) return failures;
   const others = all.filter((member) => member.node_name !== name);
   for (const member of [leaving, ...others])
     await visit(member, (remote) => call(remote, 'pgq_node.drop_node($1, $2)', [queue, name]));

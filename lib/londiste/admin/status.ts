@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { decodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
@@ -8,6 +9,8 @@ import { type TableStatus, tableStatus } from './tables.ts';
 /** A node as its own database describes it. */
 export interface NodeStatus {
   node: string;
+  /** Of the database that was asked for the status. */
+  here: boolean;
   type: string;
   provider: string | null;
   /** Tick that it has completed; the newest one of a root. */
@@ -17,7 +20,12 @@ export interface NodeStatus {
   paused: boolean;
   uptodate: boolean;
   error: string | null;
-  tables: { ok: number; half: number };
+  /** `half`: subscribed and not in sync yet; `ignored`: in the set and not subscribed. */
+  tables: { ok: number; half: number; ignored: number };
+  /** Tables that are being copied. */
+  copying: TableStatus[];
+  /** As `pgq_node.node_info.node_attrs`, decoded. */
+  attributes: Readonly<Record<string, string | null>>;
   /** Subscribed tables that lose changes or lack rows. */
   troubled: TableStatus[];
   /** Why it could not be asked. */
@@ -30,12 +38,17 @@ export async function cascadeStatus(
   client: pg.Client,
   queue: string,
 ): Promise<NodeStatus[]> {
+  const own = (await nodeState(client, queue)).node_name;
   const all = await members(client, queue);
   const states = await Promise.all(
     all.map(async (member) => {
       try {
         if (member.dead) throw new Error('marked as dead');
-        return await atLocation(scope, member.node_location, (remote) => oneNode(remote, queue));
+        const here = member.node_name === own;
+        const state = here
+          ? await oneNode(client, queue)
+          : await atLocation(scope, member.node_location, (remote) => oneNode(remote, queue));
+        return { ...state, here };
       } catch (error) {
         return { ...UNREACHABLE, node: member.node_name, unreachable: errorMessage(error) };
       }
@@ -62,14 +75,17 @@ export async function cascadeStatus(
 
 const UNREACHABLE: NodeStatus = {
   node: '',
-  type: 'unreachable',
+  here: false,
+  type: 'dead',
   provider: null,
   tick: null,
   lagSeconds: null,
   paused: false,
   uptodate: false,
   error: null,
-  tables: { ok: 0, half: 0 },
+  tables: { ok: 0, half: 0, ignored: 0 },
+  copying: [],
+  attributes: {},
   troubled: [],
 };
 
@@ -77,8 +93,14 @@ async function oneNode(client: pg.Client, queue: string): Promise<NodeStatus> {
   const state = await nodeState(client, queue);
   const tables = await tableStatus(client, queue);
   const ok = tables.filter((table) => table.state === 'ok').length;
+  const { rows } = await client.query<{ ignored: number; attributes: string | null }>(
+    `select (select count(*)::int4 from londiste.table_info t where t.queue_name = $1 and not t.local) as ignored,
+            (select i.node_attrs from pgq_node.get_node_info($1) i) as attributes`,
+    [queue],
+  );
   return {
     node: state.node_name,
+    here: false,
     type: state.node_type,
     provider: state.node_type === 'root' ? null : state.provider_node,
     tick: state.node_type === 'root' ? state.local_queue_top : state.completed_tick,
@@ -86,37 +108,55 @@ async function oneNode(client: pg.Client, queue: string): Promise<NodeStatus> {
     paused: state.paused,
     uptodate: state.uptodate || state.node_type === 'root',
     error: state.cur_error,
-    tables: { ok, half: tables.length - ok },
+    tables: { ok, half: tables.length - ok, ignored: rows[0]!.ignored },
+    copying: tables.filter((table) => table.state !== 'ok' && table.chunks !== null),
+    attributes: decodeUrlencoded(rows[0]!.attributes ?? ''),
     troubled: tables.filter((table) => table.fault !== null || table.missingRows > 0n),
   };
 }
 
-/** The cascade as a tree, one line for a node and one for each trouble. */
-export function drawTree(states: readonly NodeStatus[], seconds: (value: number | null) => string): string {
+/**
+ * The cascade as a tree, below each node its state and its troubles.
+ *
+ * @param compact one line for a node
+ */
+export function drawTree(
+  states: readonly NodeStatus[],
+  seconds: (value: number | null) => string,
+  compact = false,
+): string {
   const lines: string[] = [];
   const drawn = new Set<string>();
   const draw = (state: NodeStatus, indent: string, first: string) => {
     drawn.add(state.node);
-    lines.push(`${first}${state.node} (${state.type})`);
-    if (state.unreachable !== undefined) lines.push(`${indent}  not reached: ${state.unreachable}`);
-    else {
-      const flags = [state.paused ? 'PAUSED' : '', state.uptodate ? '' : 'NOT UPTODATE'].filter(Boolean);
-      lines.push(`${indent}  Tables: ${state.tables.ok} ok, ${state.tables.half} not yet`);
-      lines.push(
-        `${indent}  Lag: ${seconds(state.lagSeconds) || 'unknown'}, Tick: ${[state.tick, ...flags].join(', ')}`,
-      );
-      if (state.error) lines.push(`${indent}  ERR: ${state.error.split('\n')[0]}`);
-      for (const table of state.troubled) {
-        const missing = table.missingRows > 0n ? [`${table.missingRows} changes found no row`] : [];
-        lines.push(
-          `${indent}  ${table.table}: ${[...(table.fault ? [table.fault] : []), ...missing].join(', ')}`,
-        );
-      }
-    }
+    const details = detailsOf(state, seconds);
+    lines.push(`${first}${state.node} (${state.type})${compact ? `  ${details.join('; ')}` : ''}`);
+    if (!compact) lines.push(...details.map((line) => `${indent}  ${line}`));
     const children = states.filter((child) => child.provider === state.node && !drawn.has(child.node));
     for (const child of children) draw(child, `${indent}    `, `${indent}  +-`);
   };
   const tops = states.filter((state) => !states.some((other) => other.node === state.provider));
   for (const state of tops) if (!drawn.has(state.node)) draw(state, '', '');
   return `${lines.join('\n')}\n`;
+}
+
+function detailsOf(state: NodeStatus, seconds: (value: number | null) => string): string[] {
+  if (state.unreachable !== undefined) return [`not reached: ${state.unreachable}`];
+  const { ok, half, ignored } = state.tables;
+  const flags = [...(state.paused ? ['PAUSED'] : []), ...(state.uptodate ? [] : ['NOT UPTODATE'])];
+  const attributes = Object.entries(state.attributes).map(([name, value]) => `${name}=${value}`);
+  return [
+    `Tables: ${ok} ok, ${half} not yet, ${ignored} ignored`,
+    `Lag: ${seconds(state.lagSeconds) || 'unknown'}, Tick: ${[state.tick, ...flags].join(', ')}`,
+    ...(attributes.length > 0 ? [`Attr: ${attributes.join(', ')}`] : []),
+    ...(state.error ? [`ERR: ${state.error.split('\n')[0]}`] : []),
+    ...state.copying.map(({ table, state: step, percent, chunks, chunksDone, secondsLeft }) => {
+      const left = secondsLeft === null ? [] : [`about ${seconds(secondsLeft)} left`];
+      return `${table}: ${[step, `${percent ?? 0}%`, `${chunksDone} of ${chunks} chunks`, ...left].join(', ')}`;
+    }),
+    ...state.troubled.map(({ table, fault, missingRows }) => {
+      const missing = missingRows > 0n ? [`${missingRows} changes found no row`] : [];
+      return `${table}: ${[...(fault ? [fault] : []), ...missing].join(', ')}`;
+    }),
+  ];
 }

@@ -1,12 +1,15 @@
 import type pg from 'pg';
-import { encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
-import { SkytoolsError, UsageError } from '../../platform/errors.ts';
+import { decodeUrlencoded, encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
+import { UsageError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { type CopyProgress, copyProgress } from '../copy/progress.ts';
 import { type Answer, call } from '../errors.ts';
+import { formatHandler, useHandler } from '../handlers/registry.ts';
 import { nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { createLike, type Likeness } from './create-table.ts';
+import { qualified } from './names.ts';
+import { rowsAbove, syncList } from './provider.ts';
 
 export interface AddTable {
   queue: string;
@@ -20,11 +23,17 @@ export interface AddTable {
   expectSync?: boolean | undefined;
   /** The copy keeps the rows that are here. */
   skipTruncate?: boolean | undefined;
+  /** Default: `londiste`. */
   handler?: string | undefined;
+  handlerArguments?: Readonly<Record<string, string>> | undefined;
   /** Arguments of the trigger, among them `tgflags=…` and `no_triggers`. */
   triggerArgs?: readonly string[] | undefined;
-  /** Node to copy from instead of the provider. */
+  /** Node to copy from instead of the provider; `?`: the nearest one above that has the rows. */
   copyNode?: string | undefined;
+  /** Several sets fill the table: `all` subscribes it in each of them, `none` in this one only. */
+  merge?: 'all' | 'none' | undefined;
+  /** Copies of a merged table at once. */
+  maxParallelCopy?: number | undefined;
 }
 
 /** The answer to add-table. */
@@ -33,38 +42,31 @@ export interface Added extends Answer {
   left: string[];
 }
 
-/** A table of a set as the provider or this node lists it. */
-interface Listed {
-  table_name: string;
-  local: boolean;
-  merge_state: string | null;
-  dest_table: string | null;
-}
-
 /** How long add-table waits for a lock on a table, in milliseconds: the original's lock_timeout. */
-const LOCK_TIMEOUT_MS = 10_000;
-
-const qualified = (name: string) => (name.includes('.') ? name : `public.${name}`);
+export const LOCK_TIMEOUT_MS = 10_000;
 
 /**
  * Subscribes a table. On the root it joins the set; elsewhere its copy begins with the next tick.
  *
- * @throws UsageError LONDISTE_TABLE_NOT_PROVIDED; SkytoolsError LONDISTE_REFUSED
+ * @throws UsageError LONDISTE_TABLE_NOT_PROVIDED, LONDISTE_HANDLER_…, LONDISTE_NODE_UNKNOWN; SkytoolsError LONDISTE_REFUSED
  */
 export async function addTable(scope: NodeScope, client: pg.Client, add: AddTable): Promise<Added> {
   const { queue } = add;
   const table = qualified(add.table);
+  const use = useHandler(add.handler ?? 'londiste', add.handlerArguments);
   const state = await nodeState(client, queue);
   const args = [
     ...(add.expectSync ? ['expect_sync'] : []),
     ...(add.skipTruncate ? ['skip_truncate'] : []),
-    ...(['vtable', 'fake_local'].includes(add.handler ?? '') ? ['virtual_table'] : []),
-    ...(add.handler === 'qtable' ? ['tgflags=BI', 'SKIP', 'expect_sync'] : []),
+    ...(add.merge === undefined ? [] : [add.merge === 'all' ? 'merge_all' : 'no_merge']),
+    ...use.handler.triggerArguments,
     ...(add.triggerArgs ?? []),
   ];
+  const handler = formatHandler(use);
   const attributes = encodeUrlencoded({
-    ...(add.handler && add.handler !== 'londiste' ? { handler: add.handler } : {}),
-    ...(add.copyNode ? { copy_node: add.copyNode } : {}),
+    ...(handler === undefined ? {} : { handler }),
+    ...(add.copyNode === undefined ? {} : { copy_node: add.copyNode }),
+    ...(add.maxParallelCopy === undefined ? {} : { max_parallel_copy: String(add.maxParallelCopy) }),
   });
   const subscribe = () =>
     transaction(
@@ -80,49 +82,29 @@ export async function addTable(scope: NodeScope, client: pg.Client, add: AddTabl
       { lockTimeoutMs: LOCK_TIMEOUT_MS, subject: { queue, table } },
     );
   if (state.node_type === 'root') return { ...(await subscribe()), left: [] };
-  return atLocation(scope, state.provider_location, async (provider) => {
-    const listed = await syncList(client, provider, queue);
-    const there = listed.find((other) => other.table_name === table);
-    if (!there?.local && !add.expectSync && !args.includes('virtual_table') && add.copyNode === undefined) {
-      throw new UsageError(
-        'LONDISTE_TABLE_NOT_PROVIDED',
-        `the provider ${state.provider_node} does not have table ${table}`,
-        {
-          subject: { queue, table },
-          hint: `add it there first: skytools londiste add-table ${queue} ${table}`,
-        },
-      );
-    }
-    if (add.create) {
-      const { left } = await createLike(
-        provider,
-        client,
-        there?.dest_table ?? table,
-        qualified(add.dest ?? table),
-        add.create,
-      );
-      return { ...(await subscribe()), left };
-    }
-    return { ...(await subscribe()), left: [] };
-  });
+  await atLocation(scope, state.provider_location, (provider) => syncList(client, provider, queue));
+  if (!use.handler.holdsRows) return { ...(await subscribe()), left: [] };
+  const source = await rowsAbove(scope, client, queue, state, table, add.copyNode);
+  if (source === undefined && !add.expectSync)
+    throw notProvided(queue, table, add.copyNode ?? state.provider_node);
+  const { create } = add;
+  const made =
+    create &&
+    (await atLocation(scope, source?.location ?? state.provider_location, (provider) =>
+      createLike(provider, client, source?.dest ?? table, qualified(add.dest ?? table), create),
+    ));
+  return { ...(await subscribe()), left: made?.left ?? [] };
 }
 
-/** Brings the list of the set's tables up to the provider's. */
-async function syncList(client: pg.Client, provider: pg.Client, queue: string): Promise<Listed[]> {
-  const list = async (from: pg.Client) =>
-    (
-      await from.query<Listed>(
-        'select table_name, local, merge_state, dest_table from londiste.get_table_list($1)',
-        [queue],
-      )
-    ).rows;
-  const [above, here] = [await list(provider), await list(client)];
-  for (const { table_name } of above.filter(
-    (table) => !here.some((own) => own.table_name === table.table_name),
-  ))
-    await call(client, 'londiste.global_add_table($1, $2)', [queue, table_name]);
-  return above;
-}
+const notProvided = (queue: string, table: string, node: string) =>
+  new UsageError(
+    'LONDISTE_TABLE_NOT_PROVIDED',
+    `the provider ${node === '?' ? 'and the nodes above it do' : `${node} does`} not have table ${table}`,
+    {
+      subject: { queue, table },
+      hint: `add it there first (skytools londiste add-table ${queue} ${table}), or take the rows from another node with --find-copy-node or --copy-node`,
+    },
+  );
 
 /** Ends a subscription, and a copy in progress with it; on the root the table leaves the whole set. */
 export async function removeTable(
@@ -162,20 +144,39 @@ export async function removeTable(
   return answer;
 }
 
-/** Has a subscribed table copied again. */
-export async function resyncTable(client: pg.Client, queue: string, name: string): Promise<Answer> {
-  return call(client, 'londiste.local_set_table_state($1, $2, null, null)', [queue, qualified(name)]);
-}
-
-/** Subscribes a sequence. */
-export async function addSequence(client: pg.Client, queue: string, name: string): Promise<Answer> {
-  return transaction(client, () => call(client, 'londiste.local_add_seq($1, $2)', [queue, qualified(name)]));
-}
-
-export async function removeSequence(client: pg.Client, queue: string, name: string): Promise<Answer> {
-  return transaction(client, () =>
-    call(client, 'londiste.local_remove_seq($1, $2)', [queue, qualified(name)]),
+/**
+ * Has a subscribed table copied again.
+ *
+ * @param copyNode from this node, now and later; `?`: the nearest one above that has the rows
+ * @throws UsageError LONDISTE_TABLE_NOT_PROVIDED, LONDISTE_NODE_UNKNOWN
+ */
+export async function resyncTable(
+  scope: NodeScope,
+  client: pg.Client,
+  queue: string,
+  name: string,
+  copyNode?: string,
+): Promise<Answer> {
+  const table = qualified(name);
+  const state = await nodeState(client, queue);
+  const { rows } = await client.query<{ table_attrs: string | null }>(
+    'select table_attrs from londiste.table_info where queue_name = $1 and table_name = $2 and local',
+    [queue, table],
   );
+  const attributes = decodeUrlencoded(rows[0]?.table_attrs ?? '');
+  const from = copyNode ?? attributes.copy_node ?? undefined;
+  if (state.node_type !== 'root' && (await rowsAbove(scope, client, queue, state, table, from)) === undefined)
+    throw notProvided(queue, table, from ?? state.provider_node);
+  return transaction(client, async () => {
+    if (copyNode !== undefined) {
+      await call(client, 'londiste.local_set_table_attrs($1, $2, $3)', [
+        queue,
+        table,
+        encodeUrlencoded({ ...attributes, copy_node: copyNode }),
+      ]);
+    }
+    return call(client, 'londiste.local_set_table_state($1, $2, null, null)', [queue, table]);
+  });
 }
 
 /** A subscribed table and what is known of it; of its copy, while one is in progress. */
@@ -231,24 +232,4 @@ export async function missingObjects(
     [queue],
   );
   return rows;
-}
-
-/** @throws SkytoolsError LONDISTE_WAIT_TIMEOUT */
-export async function waitSync(
-  client: pg.Client,
-  queue: string,
-  pause: () => Promise<void>,
-  allows: () => boolean,
-): Promise<number> {
-  for (;;) {
-    const waiting = (await tableStatus(client, queue)).filter((table) => table.state !== 'ok');
-    if (waiting.length === 0) return (await tableStatus(client, queue)).length;
-    if (!allows()) {
-      throw new SkytoolsError('LONDISTE_WAIT_TIMEOUT', `${waiting.length} tables are not in sync yet`, {
-        subject: { queue, table: waiting[0]!.table },
-        hint: 'see `skytools londiste tables` and `skytools londiste status`; the functions sweep, tick and copy must be running',
-      });
-    }
-    await pause();
-  }
 }

@@ -6,20 +6,30 @@ import { skytools } from '../../support/cli.ts';
 import { testDatabase } from '../../support/postgres.ts';
 import { cascade, QUEUE } from './cascade.ts';
 
+/** Two databases, and the command line run against one of them by its name. */
+async function parisAndBerlin() {
+  const [paris, berlin] = [await testDatabase(), await testDatabase()];
+  const directory = mkdtempSync(path.join(tmpdir(), 'skytools-londiste-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const config = path.join(directory, 'config.json');
+  writeFileSync(
+    config,
+    JSON.stringify({ databases: { paris: { url: paris.url }, berlin: { url: berlin.url } } }),
+  );
+  const raw = (database: string, argv: string[]) =>
+    skytools(['--config', config, '--database', database, 'londiste', ...argv]);
+  const run = async (database: string, ...argv: string[]) => {
+    const result = await raw(database, argv);
+    return { code: result.code, text: result.stdout + result.stderr };
+  };
+  const json = async (database: string, ...argv: string[]) =>
+    JSON.parse((await raw(database, [...argv, '--json'])).stdout);
+  return { paris, berlin, run, json };
+}
+
 describe('skytools londiste', () => {
   it('builds a cascade, fills it, shows it and takes it apart', async () => {
-    const [paris, berlin] = [await testDatabase(), await testDatabase()];
-    const directory = mkdtempSync(path.join(tmpdir(), 'skytools-londiste-'));
-    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-    const config = path.join(directory, 'config.json');
-    writeFileSync(
-      config,
-      JSON.stringify({ databases: { paris: { url: paris.url }, berlin: { url: berlin.url } } }),
-    );
-    const run = async (database: string, ...argv: string[]) => {
-      const result = await skytools(['--config', config, '--database', database, 'londiste', ...argv]);
-      return { code: result.code, text: result.stdout + result.stderr };
-    };
+    const { run, paris, berlin } = await parisAndBerlin();
     await paris.query('create table item (id int primary key, name varchar(7) not null)');
 
     expect(await run('paris', 'create-root', 'shop', 'paris')).toMatchObject({ code: 0 });
@@ -34,7 +44,7 @@ describe('skytools londiste', () => {
 
     expect((await run('paris', 'missing', 'shop')).text).toContain('public.item');
     expect((await run('berlin', 'add-table', 'shop', 'item', '--create')).text).toContain(
-      'LONDISTE_TABLE_NOT_PROVIDED',
+      'LONDISTE_TABLE_NOT_AVAILABLE',
     );
     expect(await run('paris', 'add-table', 'shop', '--all')).toMatchObject({ code: 0 });
     expect((await run('berlin', 'add-table', 'shop', 'item', '--create')).text).toContain(
@@ -62,12 +72,151 @@ describe('skytools londiste', () => {
       'LONDISTE_NODE_HAS_SUBSCRIBERS',
     );
     expect(await run('paris', 'drop-node', 'shop', 'berlin', '--yes')).toMatchObject({ code: 0 });
-    expect((await run('berlin', 'tables', 'shop')).text).toContain('no tables');
+    expect((await run('berlin', 'tables', 'shop')).text).toContain('LONDISTE_NODE_MISSING');
     expect(
       await paris.query(
         `select consumer_name from pgq.get_consumer_info('shop') where consumer_name ~ 'berlin'`,
       ),
     ).toEqual([]);
+  });
+
+  it('shows, adds and waits: masks, handlers, sequences, dry runs, progress, and JSON everywhere', async () => {
+    const { run, json, paris, berlin } = await parisAndBerlin();
+    await paris.query(`create schema app; create table app.one (id serial primary key, v text);
+      create table app.two (id int primary key); create table app.three (id int primary key); create table other (id int primary key)`);
+    expect(await json('paris', 'create-root', 'shop', 'paris', '--dry-run')).toMatchObject({
+      created: false,
+      dryRun: true,
+    });
+    expect((await run('paris', 'tables', 'shop')).text).toContain('LONDISTE_NODE_MISSING');
+    await run('paris', 'create-root', 'shop', 'paris');
+    await run('berlin', 'create-leaf', 'shop', 'berlin', '--provider', 'paris', '--dry-run');
+    expect((await run('berlin', 'status', 'shop')).text).toContain('LONDISTE_NODE_MISSING');
+    await run('berlin', 'create-leaf', 'shop', 'berlin', '--provider', 'paris');
+    expect(await json('berlin', 'node-info', 'shop')).toMatchObject({
+      node: 'berlin',
+      type: 'leaf',
+      status: 'NON-UP-TO-DATE',
+      provider: 'paris',
+      worker: 'berlin_worker',
+      subscribers: [],
+    });
+    expect(await json('paris', 'node-info', 'shop')).toMatchObject({
+      subscribers: ['berlin'],
+      provider: null,
+    });
+
+    expect((await json('paris', 'add-table', 'shop', 'app.*', '--dry-run')).tables).toHaveLength(3);
+    expect((await run('paris', 'missing', 'shop')).text).toContain('app.one');
+    expect((await run('paris', 'add-table', 'shop', 'app.*')).text).toMatch(
+      /Table added: app\.one[\s\S]*app\.two/,
+    );
+    expect((await run('paris', 'add-table', 'shop', 'app.t?o')).text).toContain('already processed');
+    expect((await run('paris', 'add-table', 'shop', 'app.nowhere')).text).toContain(
+      'LONDISTE_TABLE_NOT_AVAILABLE',
+    );
+    expect(await run('paris', 'add-table', 'shop', 'app.nowhere', '--skip-non-existing')).toMatchObject({
+      code: 0,
+    });
+    expect((await run('paris', 'add-table', 'shop')).code).toBe(2);
+
+    expect((await run('berlin', 'add-table', 'shop', 'app.one', '--handler', 'bulk')).text).toContain(
+      'LONDISTE_HANDLER_UNKNOWN',
+    );
+    expect((await run('berlin', 'add-table', 'shop', 'app.one', '--copy-node', 'rome')).text).toContain(
+      'cannot find node rome',
+    );
+    expect((await run('berlin', 'add-table', 'shop', 'app.one', '--copy-node', 'berlin')).text).toContain(
+      'cannot copy from itself',
+    );
+    await run('berlin', 'add-table', 'shop', 'app.one', '--create', '--handler-arg', 'ignore_truncate=1');
+    await run(
+      'berlin',
+      'add-table',
+      'shop',
+      'app.two',
+      '--create',
+      '--expect-sync',
+      '--dest-table',
+      'app.zwei',
+    );
+    await run('berlin', 'add-table', 'shop', 'app.three', '--handler', 'noop');
+    expect(await json('berlin', 'tables', 'shop')).toMatchObject([
+      { table: 'app.one', state: null, attributes: 'handler=londiste%28ignore_truncate%3d1%29' },
+      { table: 'app.three', state: 'ok', attributes: 'handler=vtable' },
+      { table: 'app.two', dest: 'app.zwei', state: 'ok' },
+    ]);
+    expect((await run('berlin', 'tables', 'shop', '--names-only')).text).toBe(
+      'app.one\napp.three\napp.two\n',
+    );
+    expect((await json('berlin', 'resync', 'shop', 'app.two', '--dry-run')).notes).toEqual([
+      'app.two would be copied again',
+    ]);
+    expect(await json('berlin', 'tables', 'shop')).toMatchObject([{}, {}, { state: 'ok' }]);
+    expect((await run('berlin', 'resync', 'shop', 'app.two', '--find-copy-node')).code).toBe(0);
+    expect(await json('berlin', 'tables', 'shop')).toMatchObject([
+      {},
+      {},
+      { state: null, attributes: 'copy_node=%3f' },
+    ]);
+    expect((await run('berlin', 'resync', 'shop', 'gone')).text).toContain('LONDISTE_NOT_SUBSCRIBED');
+
+    expect((await run('paris', 'add-seq', 'shop', '--all')).text).toContain('Sequence added: app.one_id_seq');
+    await paris.query(`select setval('app.one_id_seq', 41)`);
+    expect((await run('berlin', 'add-seq', 'shop', '--all', '--dry-run')).text).toContain('would be added');
+    expect((await run('berlin', 'add-seq', 'shop', 'app.one_id_seq', '--create')).text).toContain(
+      'Sequence added',
+    );
+    expect(await berlin.query(`select last_value >= 42 as ahead from app.one_id_seq`)).toEqual([
+      { ahead: true },
+    ]);
+    expect(await json('berlin', 'seqs', 'shop')).toMatchObject([{ sequence: 'app.one_id_seq', local: true }]);
+    expect((await run('berlin', 'remove-seq', 'shop', '--all')).code).toBe(0);
+    expect(await json('berlin', 'seqs', 'shop')).toMatchObject([{ local: false }]);
+
+    expect((await run('berlin', 'wait-sync', 'shop', '--timeout', '0')).text).toMatch(
+      /2\/3 table\(s\) to copy/,
+    );
+    expect((await run('paris', 'wait-root', 'shop')).text).toContain('nothing to wait for');
+    for (const command of ['wait-root', 'wait-provider'])
+      expect((await run('berlin', command, 'shop', '--timeout', '0')).text).toContain(
+        'LONDISTE_WAIT_TIMEOUT',
+      );
+
+    expect((await run('berlin', 'pause', 'shop', '--dry-run')).text).toContain('would pause');
+    expect((await json('berlin', 'pause', 'shop')).changed).toBe(true);
+    expect((await run('berlin', 'pause', 'shop')).text).toContain('is paused already');
+    const findings = await run('berlin', 'check', 'shop');
+    expect(findings.code).toBe(3);
+    expect(findings.text).toContain('replay is paused');
+    await run('berlin', 'resume', 'shop');
+    await paris.query('alter table app.one add w int; alter table app.one disable trigger all');
+    const drift = await run('berlin', 'check', 'shop');
+    expect(drift.text).toMatch(/app\.one\s+column w of the provider is missing here/);
+    expect(drift.text).toMatch(/row trigger disabled.* at the provider/);
+
+    expect(await json('paris', 'status', 'shop')).toMatchObject([
+      { node: 'berlin', provider: 'paris', tables: { ok: 1, half: 2, ignored: 0 } },
+      { node: 'paris', here: true, type: 'root' },
+    ]);
+    expect((await run('paris', 'status', 'shop', '--compact')).text.split('\n')).toHaveLength(4);
+    expect((await run('berlin', 'remove-table', 'shop', '--all', '--dry-run')).text).toContain(
+      'would be removed',
+    );
+    expect((await run('berlin', 'remove-table', 'shop', 'app.t*')).code).toBe(0);
+    expect(await json('berlin', 'tables', 'shop', '--names-only')).toEqual(['app.one']);
+    await run('paris', 'drop-node', 'shop', 'berlin', '--dry-run');
+    expect(await json('paris', 'members', 'shop')).toHaveLength(2);
+  });
+
+  it('lists its handlers with their arguments', async () => {
+    const all = await skytools(['londiste', 'show-handlers']);
+    expect(all.stdout).toMatch(/vtable, fake_local, noop\n.*\nqtable/);
+    expect(all.stdout).toContain('ignore_truncate=0|1');
+    expect(
+      JSON.parse((await skytools(['londiste', 'show-handlers', 'noop', '--json'])).stdout),
+    ).toMatchObject([{ name: 'vtable', holdsRows: false }]);
+    expect((await skytools(['londiste', 'show-handlers', 'bulk'])).code).toBe(2);
   });
 
   it('status tells of a trigger that is missing on the provider, and of rows that were missing', async () => {

@@ -86,7 +86,7 @@ describe('a process killed before any of its statements', () => {
       }
       await set.copy();
       expect(await rowsOf(set.leaf, 'item')).toEqual(await rowsOf(set.root, 'item'));
-      await set.scope.database(set.leaf.name, (client) => resyncTable(client, QUEUE, 'item'));
+      await set.scope.database(set.leaf.name, (client) => resyncTable(set.scope, client, QUEUE, 'item'));
     }
     const names = `select conname from pg_constraint where contype = 'f' union select indexrelid::regclass::text from pg_index where indrelid = 'item'::regclass order by 1`;
     await set.copy();

@@ -1,9 +1,12 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { AddedTable } from '../../../londiste/admin/add-tables.ts';
 import type { TableStatus } from '../../../londiste/admin/tables.ts';
 import { UsageError } from '../../../platform/errors.ts';
 import { type Cli, wholeNumber } from '../../cli.ts';
+import type { CommandContext } from '../../context.ts';
 import { type Column, formatBytes, formatSeconds } from '../../output.ts';
-import { londisteContext, patience } from './scope.ts';
+import { dryRunOption, londisteContext, WAIT_SECONDS } from './scope.ts';
+import { waitForTables } from './waiting.ts';
 
 interface AddFlags {
   all?: boolean;
@@ -13,16 +16,32 @@ interface AddFlags {
   expectSync?: boolean;
   skipTruncate?: boolean;
   handler?: string;
+  handlerArg?: Record<string, string>;
   triggerFlags?: string;
   triggerArg?: string[];
   triggers: boolean;
   copyNode?: string;
+  findCopyNode?: boolean;
+  mergeAll?: boolean;
+  merge: boolean;
+  maxParallelCopy?: number;
+  skipNonExisting?: boolean;
+  force?: boolean;
   waitSync?: boolean;
+  dryRun?: boolean;
+}
+
+interface ResyncFlags {
+  all?: boolean;
+  copyNode?: string;
+  findCopyNode?: boolean;
+  dryRun?: boolean;
 }
 
 const COLUMNS: Column<TableStatus>[] = [
   { title: 'table', value: (row) => (row.dest === row.table ? row.table : `${row.table} (${row.dest})`) },
   { title: 'state', value: (row) => row.state ?? 'waiting' },
+  { title: 'attributes', value: (row) => row.attributes },
   {
     title: 'copied',
     value: (row) =>
@@ -40,143 +59,74 @@ const COLUMNS: Column<TableStatus>[] = [
 const admin = () => import('../../../londiste/admin/tables.ts');
 const collect = (value: string, before: string[] = []) => [...before, value];
 
-/** Longest wait of wait-sync unless told, in seconds. */
-const WAIT_SECONDS = 86_400;
+function collectPair(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new InvalidArgumentError('not of the form name=value');
+  const name = text.slice(0, equals);
+  if (name in before) throw new InvalidArgumentError(`${name} is given twice`);
+  return { ...before, [name]: text.slice(equals + 1) };
+}
 
-/** Tables and sequences of a set. */
+/** The node to copy from, as `copy_node` holds it. */
+function copyNodeOf({
+  copyNode,
+  findCopyNode,
+}: {
+  copyNode?: string;
+  findCopyNode?: boolean;
+}): string | undefined {
+  if (copyNode !== undefined && findCopyNode) {
+    throw new UsageError('CLI_TWO_COPY_NODES', '--copy-node and --find-copy-node exclude each other', {
+      hint: 'give one of them',
+    });
+  }
+  return findCopyNode ? '?' : copyNode;
+}
+
+/** Tables of a set. */
 export function registerTableCommands(cli: Cli, group: Command): void {
-  cli.action<AddFlags>(
-    group
-      .command('add-table')
-      .description('add tables to the set (on the root) or subscribe them here (elsewhere)')
-      .argument('<queue>')
-      .argument('[table...]')
-      .option('--all', 'every table that could be added')
-      .option('--dest-table <name>', 'its real name here')
-      .option('--create', 'make it like the one of the provider: columns and primary key')
-      .option('--create-full', 'also defaults, constraints, indexes, partitions, comments, grants and owner')
-      .option('--expect-sync', 'its rows are here already: no copy')
-      .option('--skip-truncate', 'the copy keeps the rows that are here')
-      .option('--handler <name>', 'how its events are applied: londiste, vtable or qtable')
-      .option('--trigger-flags <letters>', 'I U D events, A or B time, L J Q format, S skip')
-      .option('--trigger-arg <argument>', 'argument of the trigger function (may be repeated)', collect)
-      .option('--no-triggers', 'make no triggers')
-      .option('--copy-node <node>', 'copy from this node instead of the provider')
-      .option('--wait-sync', 'return when all tables are in sync'),
-    [
-      [
-        'skytools londiste add-table shop orders customers --database paris',
-        'on the root: from now on their changes are in the set',
-      ],
-      [
-        'skytools londiste add-table shop orders --create --wait-sync --database berlin',
-        'on a leaf: made, copied, replayed',
-      ],
-    ],
-    async (context, [queue, ...names], options) => {
-      const { addTable, missingObjects, waitSync } = await admin();
-      const { client, scope } = await londisteContext(context);
-      const tables = options.all
-        ? (await missingObjects(client, queue!))
-            .filter(({ kind }) => kind === 'table')
-            .map(({ name }) => name)
-        : names;
-      if (tables.length === 0)
-        throw new UsageError('CLI_NO_TABLES', 'which tables?', { hint: 'name them, or give --all' });
-      if (options.destTable !== undefined && tables.length > 1)
-        throw new UsageError('CLI_ONE_TABLE', '--dest-table goes with one table', {
-          hint: 'add the tables one by one',
-        });
-      const notes: string[] = [];
-      for (const table of tables) {
-        const answer = await addTable(scope, client, {
-          queue: queue!,
-          table,
-          dest: options.destTable,
-          create: options.createFull ? 'full' : options.create ? 'plain' : undefined,
-          expectSync: options.expectSync,
-          skipTruncate: options.skipTruncate,
-          handler: options.handler,
-          copyNode: options.copyNode,
-          triggerArgs: [
-            ...(options.triggerFlags ? [`tgflags=${options.triggerFlags}`] : []),
-            ...(options.triggerArg ?? []),
-            ...(options.triggers ? [] : ['no_triggers']),
-          ],
-        });
-        for (const left of answer.left) context.warn(`not made as at the provider: ${left}`);
-        if (answer.ret_code >= 300) context.warn(answer.ret_note ?? '');
-        notes.push(answer.ret_note ?? '');
-      }
-      if (options.waitSync) {
-        const { pause, allows } = patience(context, WAIT_SECONDS);
-        await waitSync(client, queue!, pause, allows);
-      }
-      await context.done({ queue, tables, notes }, notes.join('\n'));
-    },
-  );
+  registerAddTable(cli, group);
 
-  const each = (
-    command: string,
-    description: string,
-    example: string,
-    run: (
-      context: Awaited<ReturnType<typeof londisteContext>>,
-      queue: string,
-      name: string,
-    ) => Promise<{ ret_note: string | null }>,
-    what = 'table',
-  ) =>
-    cli.action(
-      group.command(command).description(description).argument('<queue>').argument(`<${what}...>`),
-      [[`skytools londiste ${command} shop ${example}`, description]],
-      async (context, [queue, ...names]) => {
-        const londiste = await londisteContext(context);
-        const notes: string[] = [];
-        for (const name of names) notes.push((await run(londiste, queue!, name)).ret_note ?? '');
-        await context.done({ queue, names, notes }, notes.join('\n'));
-      },
-    );
+  changing(cli, group, {
+    command: 'remove-table',
+    description: 'end the subscription of tables; on the root they leave the whole set',
+    would: 'would be removed',
+    run: async ({ client, scope }, queue, name) => (await admin()).removeTable(scope, client, queue, name),
+  });
+  changing<ResyncFlags>(cli, group, {
+    command: 'resync',
+    description: 'copy subscribed tables again',
+    would: 'would be copied again',
+    options: (command) =>
+      command
+        .option('--copy-node <node>', 'copy from this node instead of the provider, now and later')
+        .option('--find-copy-node', 'copy from the nearest node above that has the rows'),
+    run: async ({ client, scope }, queue, name, options) =>
+      (await admin()).resyncTable(scope, client, queue, name, copyNodeOf(options)),
+  });
 
-  each(
-    'remove-table',
-    'end the subscription of tables; on the root they leave the whole set',
-    'orders',
-    async ({ client, scope }, queue, name) => (await admin()).removeTable(scope, client, queue, name),
-  );
-  each('resync', 'copy subscribed tables again', 'orders', async ({ client }, queue, name) =>
-    (await admin()).resyncTable(client, queue, name),
-  );
-  each(
-    'add-seq',
-    'add sequences to the set, or subscribe them here',
-    'orders_id_seq',
-    async ({ client }, queue, name) => (await admin()).addSequence(client, queue, name),
-    'sequence',
-  );
-  each(
-    'remove-seq',
-    'take sequences out',
-    'orders_id_seq',
-    async ({ client }, queue, name) => (await admin()).removeSequence(client, queue, name),
-    'sequence',
-  );
-
-  cli.action(
+  cli.action<{ namesOnly?: boolean }>(
     group
       .command('tables')
       .description('subscribed tables of this node and how their copies stand')
-      .argument('<queue>'),
+      .argument('<queue>')
+      .option('--names-only', 'nothing but the names, one a line'),
     [
       [
         'skytools londiste tables shop --database berlin',
         'docs/reference/table-states.md explains the states',
       ],
     ],
-    async (context, [queue]) => {
+    async (context, [queue], options) => {
       const { tableStatus } = await admin();
+      const { nodeState } = await import('../../../londiste/node-state.ts');
       const { client } = await londisteContext(context);
-      await context.table(await tableStatus(client, queue!), COLUMNS, 'no tables are subscribed');
+      await nodeState(client, queue!);
+      const tables = await tableStatus(client, queue!);
+      if (!options.namesOnly) return context.table(tables, COLUMNS, 'no tables are subscribed');
+      const names = tables.map(({ table }) => table);
+      if (context.json) return context.record(names, []);
+      context.write(names.map((name) => `${name}\n`).join(''));
     },
   );
 
@@ -185,7 +135,9 @@ export function registerTableCommands(cli: Cli, group: Command): void {
     [['skytools londiste missing shop', 'not subscribed yet']],
     async (context, [queue]) => {
       const { missingObjects } = await admin();
+      const { nodeState } = await import('../../../londiste/node-state.ts');
       const { client } = await londisteContext(context);
+      await nodeState(client, queue!);
       await context.table(
         await missingObjects(client, queue!),
         [
@@ -196,20 +148,144 @@ export function registerTableCommands(cli: Cli, group: Command): void {
       );
     },
   );
+}
 
-  cli.action<{ timeout: number }>(
-    group
-      .command('wait-sync')
-      .description('return when all subscribed tables are in sync')
-      .argument('<queue>')
-      .option('--timeout <seconds>', 'give up after so long', wholeNumber, WAIT_SECONDS),
-    [['skytools londiste wait-sync shop --database berlin --timeout 600', 'exit code 1 if it takes longer']],
-    async (context, [queue], options) => {
-      const { waitSync } = await admin();
-      const { client } = await londisteContext(context);
-      const { pause, allows } = patience(context, options.timeout);
-      const tables = await waitSync(client, queue!, pause, allows);
-      await context.done({ queue, tables }, `${tables} tables are in sync`);
+function registerAddTable(cli: Cli, group: Command): void {
+  cli.action<AddFlags>(
+    dryRunOption(
+      group
+        .command('add-table')
+        .description('add tables to the set (on the root) or subscribe them here (elsewhere)')
+        .argument('<queue>')
+        .argument('[table...]', 'names, or masks with * and ?')
+        .option('--all', 'every table that could be added')
+        .option('--dest-table <name>', 'its real name here')
+        .option('--create', 'make it like the one of the provider: columns and primary key')
+        .option(
+          '--create-full',
+          'also defaults, constraints, indexes, partitions, comments, grants and owner',
+        )
+        .option('--expect-sync', 'its rows are here already: no copy')
+        .option('--skip-truncate', 'the copy keeps the rows that are here')
+        .option('--handler <name>', 'how its events are applied: see show-handlers')
+        .option('--handler-arg <name=value>', 'argument of the handler (may be repeated)', collectPair)
+        .option('--trigger-flags <letters>', 'I U D events, A or B time, L J Q format, S skip')
+        .option('--trigger-arg <argument>', 'argument of the trigger function (may be repeated)', collect)
+        .option('--no-triggers', 'make no triggers')
+        .option('--copy-node <node>', 'copy from this node instead of the provider')
+        .option('--find-copy-node', 'copy from the nearest node above that has the rows')
+        .option('--merge-all', 'of a table that several sets fill: subscribe it in each of them')
+        .option('--no-merge', 'of a table that several sets fill: subscribe it in this set alone')
+        .option('--max-parallel-copy <n>', 'of a table that several sets fill: copies at once', wholeNumber)
+        .option('--skip-non-existing', 'leave out tables that are missing here or at the provider')
+        .option('--force', 'take names that the set does not list')
+        .option('--wait-sync', 'return when all tables are in sync'),
+    ),
+    [
+      [
+        'skytools londiste add-table shop orders customers --database paris',
+        'on the root: from now on their changes are in the set',
+      ],
+      [
+        'skytools londiste add-table shop orders --create --wait-sync --database berlin',
+        'on a leaf: made, copied, replayed',
+      ],
+      ["skytools londiste add-table shop 'app.*' --dry-run --database berlin", 'what would be added'],
+    ],
+    async (context, [queue, ...names], options) => {
+      const { addTables } = await import('../../../londiste/admin/add-tables.ts');
+      const { client, scope } = await londisteContext(context);
+      if (options.mergeAll && !options.merge) {
+        throw new UsageError('CLI_MERGE', '--merge-all and --no-merge exclude each other', {
+          hint: 'give one of them',
+        });
+      }
+      const tell = ({ outcome, note, left }: AddedTable) => {
+        for (const what of left) context.warn(`not made as at the provider: ${what}`);
+        if (outcome === 'left out') context.warn(note);
+        else if (!context.json) context.note(note);
+      };
+      const tables = await addTables(
+        scope,
+        client,
+        {
+          queue: queue!,
+          tables: names,
+          all: options.all,
+          dest: options.destTable,
+          create: options.createFull ? 'full' : options.create ? 'plain' : undefined,
+          expectSync: options.expectSync,
+          skipTruncate: options.skipTruncate,
+          handler: options.handler,
+          handlerArguments: options.handlerArg,
+          copyNode: copyNodeOf(options),
+          merge: options.mergeAll ? 'all' : options.merge ? undefined : 'none',
+          maxParallelCopy: options.maxParallelCopy,
+          skipNonExisting: options.skipNonExisting,
+          force: options.force,
+          dryRun: options.dryRun,
+          triggerArgs: [
+            ...(options.triggerFlags ? [`tgflags=${options.triggerFlags}`] : []),
+            ...(options.triggerArg ?? []),
+            ...(options.triggers ? [] : ['no_triggers']),
+          ],
+        },
+        tell,
+      );
+      if (options.waitSync && !options.dryRun) await waitForTables(context, client, queue!, WAIT_SECONDS);
+      if (context.json) await context.record({ queue, tables }, []);
+      else if (tables.length === 0) context.note('nothing is missing');
     },
   );
+}
+
+/** A command that changes subscriptions one by one. */
+interface Changing<Flags> {
+  command: string;
+  description: string;
+  /** What --dry-run says of each. */
+  would: string;
+  options?: (command: Command) => Command;
+  run: (
+    context: Awaited<ReturnType<typeof londisteContext>>,
+    queue: string,
+    name: string,
+    options: Flags,
+  ) => Promise<{ ret_note: string | null }>;
+}
+
+function changing<Flags extends { all?: boolean; dryRun?: boolean }>(
+  cli: Cli,
+  group: Command,
+  { command: name, description, would, options: more = (command) => command, run }: Changing<Flags>,
+): void {
+  const command = dryRunOption(
+    more(
+      group
+        .command(name)
+        .description(description)
+        .argument('<queue>')
+        .argument('[table...]', 'names, or masks with * and ?')
+        .option('--all', 'every subscribed table'),
+    ),
+  );
+  const action = async (context: CommandContext, [queue, ...given]: string[], options: Flags) => {
+    const { tableStatus } = await admin();
+    const { choose } = await import('../../../londiste/admin/names.ts');
+    const { nodeState } = await import('../../../londiste/node-state.ts');
+    const londiste = await londisteContext(context);
+    await nodeState(londiste.client, queue!);
+    const known = (await tableStatus(londiste.client, queue!)).map(({ table }) => table);
+    const tables = choose(given, known, { all: options.all });
+    const notes: string[] = [];
+    for (const table of tables) {
+      notes.push(
+        options.dryRun ? `${table} ${would}` : ((await run(londiste, queue!, table, options)).ret_note ?? ''),
+      );
+      if (!context.json) context.note(notes.at(-1)!);
+    }
+    if (context.json) await context.record({ queue, tables, notes, dryRun: options.dryRun === true }, []);
+    else if (tables.length === 0) context.note('no tables are subscribed');
+  };
+  cli.action<Flags>(command, [[`skytools londiste ${name} shop orders`, description]], action);
 }

@@ -1,0 +1,236 @@
+import type pg from 'pg';
+import { SkytoolsError } from '../../platform/errors.ts';
+import { quoteQualified } from '../../postgres/quote.ts';
+import { type NodeState, nodeState } from '../node-state.ts';
+import { atLocation, type NodeScope } from '../place.ts';
+import { holdsRows, type Subscription, subscriptions } from '../tables.ts';
+
+/** Something about a node that is wrong, or will be. */
+export interface Finding {
+  /** The table, sequence, key or consumer; the node's name where it is about all of it. */
+  object: string;
+  problem: string;
+  hint: string;
+}
+
+/** Looks at a node and its provider for what stops replication, loses changes or will do so. */
+export async function checkNode(scope: NodeScope, client: pg.Client, queue: string): Promise<Finding[]> {
+  const state = await nodeState(client, queue);
+  const tables = await subscriptions(client, queue);
+  const findings = [
+    ...nodeFindings(state),
+    ...handlerFindings(tables),
+    ...(await triggerFindings(client, queue, 'restore it: select londiste.restore_triggers(queue, table)')),
+    ...(await keyFindings(client)),
+    ...(await eventFindings(client, queue)),
+  ];
+  if (state.node_type === 'root') return findings;
+  const above = await atLocation(scope, state.provider_location, async (provider) => [
+    ...(await registrationFindings(provider, queue, state)),
+    ...(await copyFindings(provider, client, queue, state)),
+    ...(await driftFindings(provider, client, queue, tables)),
+  ]);
+  return [...findings, ...above];
+}
+
+function nodeFindings(state: NodeState): Finding[] {
+  const findings: Finding[] = [];
+  const note = (problem: string, hint: string) => findings.push({ object: state.node_name, problem, hint });
+  if (state.cur_error)
+    note(`replay failed: ${state.cur_error.split('\n')[0]}`, 'mend what it names; replay goes on by itself');
+  if (state.paused) note('replay is paused', 'skytools londiste resume');
+  else if (!state.uptodate && state.node_type !== 'root')
+    note('a change of its state is not acknowledged', 'the functions sweep, tick and replay must be running');
+  return findings;
+}
+
+function handlerFindings(tables: readonly Subscription[]): Finding[] {
+  return tables.flatMap((table) => {
+    try {
+      holdsRows(table);
+      return [];
+    } catch (error) {
+      if (!(error instanceof SkytoolsError)) throw error;
+      return [{ object: table.name, problem: error.message, hint: error.hint ?? '' }];
+    }
+  });
+}
+
+/** Tables whose changes do not reach the queue of the node, or cannot be applied there. */
+async function triggerFindings(client: pg.Client, queue: string, hint: string): Promise<Finding[]> {
+  const { rows } = await client.query<{ object: string; problem: string }>(
+    'select table_name as object, fault as problem from londiste.find_trigger_faults($1)',
+    [queue],
+  );
+  return rows.map((row) => ({ ...row, hint }));
+}
+
+/** Foreign keys that a copy took off and nobody will put back. */
+async function keyFindings(client: pg.Client): Promise<Finding[]> {
+  const { rows } = await client.query<{ from_table: string; fkey_name: string }>(
+    'select from_table, fkey_name from londiste.get_orphan_pending_fkeys()',
+  );
+  return rows.map(({ from_table, fkey_name }) => ({
+    object: from_table,
+    problem: `foreign key ${fkey_name} was taken off for a copy and is not put back`,
+    hint: `put it back: select londiste.restore_table_fkey('${from_table}', '${fkey_name}')`,
+  }));
+}
+
+async function eventFindings(client: pg.Client, queue: string): Promise<Finding[]> {
+  const { rows } = await client.query<{ object: string; events: number; missing: bigint }>(
+    `select coalesce(e.ev_extra1, '') as object, count(*)::int4 as events, 0::int8 as missing
+       from londiste.dead_event e where e.queue_name = $1 group by 1
+     union all
+     select h.table_name, 0, h.missing_rows from londiste.table_health h
+      where h.queue_name = $1 and h.missing_rows > 0
+      order by 1`,
+    [queue],
+  );
+  return rows.map(({ object, events, missing }) =>
+    events > 0
+      ? {
+          object,
+          problem: `${events} events were refused and set aside`,
+          hint: 'see londiste.dead_event; skytools londiste resync makes the table whole',
+        }
+      : {
+          object,
+          problem: `${missing} changes found no row`,
+          hint: 'something else changes the table here; skytools londiste resync makes it whole',
+        },
+  );
+}
+
+/** What the provider must know of this node. */
+async function registrationFindings(
+  provider: pg.Client,
+  queue: string,
+  state: NodeState,
+): Promise<Finding[]> {
+  const { rows } = await provider.query<{ consumer: string }>(
+    `select w.consumer from unnest($2::text[]) w (consumer)
+      where not exists (select from pgq.get_consumer_info($1) c where c.consumer_name = w.consumer)`,
+    [queue, [state.worker_name, `.${state.node_name}.watermark`]],
+  );
+  return rows.map(({ consumer }) => ({
+    object: consumer,
+    problem: `is not registered at the provider ${state.provider_node}`,
+    hint: 'its events may be gone: drop this node and create it again',
+  }));
+}
+
+/** Consumers of copies that nobody goes on with: they keep events at the provider for ever. */
+async function copyFindings(
+  provider: pg.Client,
+  client: pg.Client,
+  queue: string,
+  state: NodeState,
+): Promise<Finding[]> {
+  const { rows: copying } = await client.query<{ name: string }>(
+    'select consumer_name as name from londiste.copy_job where queue_name = $1',
+    [queue],
+  );
+  const { rows } = await provider.query<{ consumer: string }>(
+    `select c.consumer_name as consumer from pgq.get_consumer_info($1) c
+      where starts_with(c.consumer_name, $2) and c.consumer_name <> all ($3)`,
+    [queue, `${state.worker_name}.copy.`, copying.map(({ name }) => name)],
+  );
+  return rows.map(({ consumer }) => ({
+    object: consumer,
+    problem: `the consumer of a copy that is over is left at ${state.provider_node}`,
+    hint: `skytools consumer unregister ${queue} '${consumer}' --database of the provider`,
+  }));
+}
+
+/** An unknown handler is a finding of its own. */
+function isHeld(table: Subscription): boolean {
+  try {
+    return holdsRows(table);
+  } catch {
+    return false;
+  }
+}
+
+interface TableColumns {
+  table: string;
+  columns: Record<string, string> | null;
+}
+
+/** Tables that lose changes at the provider, and columns that are there and not here or of another type. */
+async function driftFindings(
+  provider: pg.Client,
+  client: pg.Client,
+  queue: string,
+  tables: readonly Subscription[],
+): Promise<Finding[]> {
+  const held = tables.filter(isHeld);
+  const there = await provider.query<{ table: string; dest: string }>(
+    'select table_name as "table", coalesce(dest_table, table_name) as dest from londiste.get_table_list($1) where local',
+    [queue],
+  );
+  const dest = new Map(there.rows.map((row) => [row.table, row.dest]));
+  const shared = held.filter(({ name }) => dest.has(name));
+  const above = await columnsOf(
+    provider,
+    shared.map(({ name }) => ({ name, real: dest.get(name)! })),
+  );
+  const here = await columnsOf(
+    client,
+    shared.map(({ name, dest: real }) => ({ name, real })),
+  );
+  const findings = held
+    .filter(({ name }) => !dest.has(name))
+    .map(({ name }) => ({
+      object: name,
+      problem: 'the provider does not subscribe it',
+      hint: 'add it there, or remove it here',
+    }));
+  for (const { name } of shared) {
+    const [theirs, ours] = [above.get(name) ?? {}, here.get(name) ?? {}];
+    for (const [column, type] of Object.entries(theirs)) {
+      if (ours[column] === undefined)
+        findings.push({
+          object: name,
+          problem: `column ${column} of the provider is missing here`,
+          hint: 'add the column here',
+        });
+      else if (ours[column] !== type)
+        findings.push({
+          object: name,
+          problem: `column ${column} is ${type} at the provider, ${ours[column]} here`,
+          hint: 'make the types the same, or make sure that every value fits',
+        });
+    }
+  }
+  const faults = await provider.query<{ known: boolean }>(
+    `select to_regprocedure('londiste.find_trigger_faults(text)') is not null as known`,
+  );
+  if (!faults.rows[0]!.known) return findings;
+  const names = new Set(tables.map(({ name }) => name));
+  const lost = await triggerFindings(
+    provider,
+    queue,
+    'changes are lost: select londiste.restore_triggers(queue, table) at the provider, then skytools londiste resync here',
+  );
+  return [
+    ...findings,
+    ...lost
+      .filter(({ object }) => names.has(object))
+      .map((each) => ({ ...each, problem: `${each.problem} at the provider` })),
+  ];
+}
+
+async function columnsOf(
+  client: pg.Client,
+  tables: readonly { name: string; real: string }[],
+): Promise<Map<string, Record<string, string>>> {
+  const { rows } = await client.query<TableColumns>(
+    `select t.name as "table", (select json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod))
+                                  from pg_catalog.pg_attribute a
+                                 where a.attrelid = to_regclass(t.quoted) and a.attnum > 0 and not a.attisdropped) as columns
+       from unnest($1::text[], $2::text[]) t (name, quoted)`,
+    [tables.map(({ name }) => name), tables.map(({ real }) => quoteQualified(real))],
+  );
+  return new Map(rows.map(({ table, columns }) => [table, columns ?? {}]));
+}
