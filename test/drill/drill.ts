@@ -239,8 +239,8 @@ class Drill {
       case 'sqs is down':
         return this.#outage(SQS_OUTAGE);
       case 'a table is copied again':
-        await this.#at('subscriber', (client) => resyncTable(client, 'set', 'account')).catch((error) =>
-          this.#note(error),
+        await this.#at('subscriber', (client) => resyncTable(this.#scope(), client, 'set', 'account')).catch(
+          (error) => this.#note(error),
         );
         return;
       case 'a base backup is taken':
