@@ -13,16 +13,18 @@ returns bool language sql immutable parallel safe as $$
     1186, 1266, 1560, 1562, 1700, 2950, 3802)
 $$;
 
--- pgq._fast_same(i_col text, i_type oid, i_coll oid, i_old text, i_new text)
+-- pgq._fast_same(i_col text, i_type oid, i_filled bool, i_old text, i_new text)
 --
 -- Purpose:    the source of a condition: a column is the same in two rows, by the rules of pgq._row_same.
--- Parameters: i_col, i_type, i_coll - the column; i_old, i_new - the rows, such as OLD and NEW
+-- Parameters: i_col, i_type - the column; i_filled - it is never NULL; i_old, i_new - the rows, such as OLD and NEW
 -- Returns:    the condition, never NULL
 -- Calls:      -
 -- Tables:     -
-create or replace function pgq._fast_same(i_col text, i_type oid, i_coll oid, i_old text, i_new text)
+create or replace function pgq._fast_same(i_col text, i_type oid, i_filled bool, i_old text, i_new text)
 returns text language sql stable as $$
   select case
+    when pgq._fast_comparable(i_type) and i_filled then
+      pg_catalog.format('%2$s.%1$I operator(pg_catalog.=) %3$s.%1$I', i_col, i_old, i_new)
     when pgq._fast_comparable(i_type) then pg_catalog.format(
       'coalesce(%2$s.%1$I operator(pg_catalog.=) %3$s.%1$I, %2$s.%1$I is null and %3$s.%1$I is null)',
       i_col, i_old, i_new)

@@ -17,11 +17,12 @@ declare
   shape constant record := pgq._table_shape(i_table::oid);
   ignored constant text[] := pgq._listed_columns(args.ignored, shape.cols);
   key_cols constant text[] := coalesce(pgq._listed_columns(args.pkey, shape.cols), shape.keys);
+  -- a BEFORE trigger sees rows that the key has not been checked for
+  filled constant text[] := case when args.skip then '{}' else coalesce(shape.keys, '{}') end;
   new_row constant text := case when by_row then 'NEW' else 'n' end;
   old_row constant text := case when by_row then 'OLD' else 'o' end;
   cols text[] := '{}';
   types oid[] := '{}';
-  colls oid[] := '{}';
   keys_same text := 'true';
   ignored_same text := 'true';
   others_same text := 'true';
@@ -51,7 +52,7 @@ begin
   select q.* into queue from pgq.queue q where q.queue_name = args.queue;
 
   for i in 1 .. pg_catalog.cardinality(shape.cols) loop
-    condition := E'\n      and ' || pgq._fast_same(shape.cols[i], shape.types[i], shape.colls[i], old_row, new_row);
+    condition := E'\n      and ' || pgq._fast_same(shape.cols[i], shape.types[i], shape.cols[i] = any (filled), old_row, new_row);
     if shape.cols[i] = any (key_cols) then
       keys_same := keys_same || condition;
       old_keys := pg_catalog.concat_ws(', ', old_keys, pg_catalog.format('pg_catalog.array_agg(o.%I)', shape.cols[i]));
@@ -62,7 +63,6 @@ begin
     else
       cols := cols || shape.cols[i];
       types := types || shape.types[i];
-      colls := colls || shape.colls[i];
       others_same := others_same || condition;
     end if;
   end loop;
@@ -72,12 +72,11 @@ begin
     -- evaluated when the expression is planned, and again only after an ALTER TABLE: see pgq._fast_shape
     and pg_catalog.texteq(pgq._fast_shape(%L::pg_catalog.regclass), %L)
     and pg_catalog.texteq(pgq._fast_events(%L::pg_catalog.regclass), %L)
-    and pg_catalog.nameeq(TG_TABLE_SCHEMA, %L) and pg_catalog.nameeq(TG_TABLE_NAME, %L)
     and pg_catalog.texteq(pg_catalog.current_setting('session_replication_role'), 'origin')
     and pg_catalog.texteq(pg_catalog.current_setting('transaction_isolation'), 'read committed')
     and pg_catalog.texteq(coalesce(pg_catalog.current_setting('skytools.replication_role', true), ''), '')$source$,
     i_table::oid, i_table::oid, pgq._fast_shape(i_table),
-    pgq.quote_fqname(queue.queue_data_pfx)::regclass::oid, pgq.quote_fqname(queue.queue_data_pfx), schema_name, table_name);
+    pgq.quote_fqname(queue.queue_data_pfx)::regclass::oid, pgq.quote_fqname(queue.queue_data_pfx));
   -- BEFORE an update PL/pgSQL shows no value in a generated column
   if args.deny or args.skip and shape.stored is not null then
     usable := 'false';
@@ -108,10 +107,10 @@ begin
         else pg_catalog.quote_literal(pg_catalog.left(op, 1) || ':'
           || coalesce(args.pkey, pg_catalog.array_to_string(shape.keys, ',')))
       end,
-      pgq._fast_data(i_format, logged, cols, types, colls, ignored is null and not needs_pairs),
+      pgq._fast_data(i_format, logged, cols, types, filled, ignored is null and not needs_pairs),
       pg_catalog.quote_literal(schema_name || '.' || table_name),
       case when args.backup and op = 'UPDATE'
-        then pgq._fast_data(i_format, old_row, cols, types, colls, ignored is null and not needs_pairs) else 'null' end,
+        then pgq._fast_data(i_format, old_row, cols, types, filled, ignored is null and not needs_pairs) else 'null' end,
       'null', 'null'];
     for i in 1 .. 6 loop
       if args.exprs[i] is not null then
@@ -185,26 +184,28 @@ begin
     end loop;
     -- One statement reads the queue row and inserts: half the cost of two. It must name the table, so the one that was
     -- current the last time is tried; which it was is kept in a setting of the session, as a hint that may be wrong.
-    inserts := pg_catalog.format(E'  _txid := pg_catalog.txid_current();\n'
-      '  _hint := pg_catalog.current_setting(%L, true);\n', 'pgq.table_of_' || queue.queue_id);
+    -- Id and xid come by the defaults of the columns: a volatile function in the select would make it a plan of its own.
+    -- After the row the transaction has its xid; before it, it gets one here.
+    inserts := case when args.skip then E'  _txid := pg_catalog.txid_current();\n' else '' end
+      || pg_catalog.format(E'  _hint := pg_catalog.current_setting(%L, true);\n', 'pgq.table_of_' || queue.queue_id);
     for t in 0 .. queue.queue_ntables - 1 loop
       inserts := inserts || pg_catalog.format(
         E'  %s pg_catalog.texteq(_hint, ''%s'') then\n'
-        '    insert into %s (ev_id, ev_time, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
-        '    select pg_catalog.nextval(%L::pg_catalog.regclass), pg_catalog.now(), _txid, %s\n%s'
+        '    insert into %s (ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
+        '    select pg_catalog.now(), %s\n%s'
         '       and q.queue_cur_table operator(pg_catalog.=) %2$s;\n',
         case t when 0 then 'if' else 'elsif' end, t, pgq.quote_fqname(queue.queue_data_pfx || '_' || t),
-        queue.queue_event_seq, pg_catalog.array_to_string(fields, ', '), from_queue);
+        pg_catalog.array_to_string(fields, ', '), from_queue);
     end loop;
     inserts := inserts || pg_catalog.format(
       E'  end if;\n  if found then\n    return null;\n  end if;\n  select q.queue_cur_table into _table\n%s;\n', from_queue);
     for t in 0 .. queue.queue_ntables - 1 loop
       inserts := inserts || pg_catalog.format(
         E'  %s _table operator(pg_catalog.=) %s then\n'
-        '    insert into %s (ev_id, ev_time, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
-        '    values (pg_catalog.nextval(%L::pg_catalog.regclass), pg_catalog.now(), _txid, %s);\n',
+        '    insert into %s (ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
+        '    values (pg_catalog.now(), %s);\n',
         case t when 0 then 'if' else 'elsif' end, t, pgq.quote_fqname(queue.queue_data_pfx || '_' || t),
-        queue.queue_event_seq, pg_catalog.array_to_string(fields, ', '));
+        pg_catalog.array_to_string(fields, ', '));
     end loop;
     inserts := inserts || pg_catalog.format(E'  else\n    perform pgq.insert_event(%L, %s);\n  end if;\n'
       '  if _table is not null then\n'
@@ -212,16 +213,9 @@ begin
       args.queue, pg_catalog.array_to_string(fields, ', '), 'pgq.table_of_' || queue.queue_id);
     return pg_catalog.format($source$
 declare
-  _txid pg_catalog.int8;
   _table pg_catalog.int4;
   _skip pg_catalog.bool;
-  _hint pg_catalog.text;
-  _ev_type pg_catalog.text;
-  _ev_data pg_catalog.text;
-  _ev_extra1 pg_catalog.text;
-  _ev_extra2 pg_catalog.text;
-  _ev_extra3 pg_catalog.text;
-  _ev_extra4 pg_catalog.text;
+  _hint pg_catalog.text;%6$s
 begin
   -- written by pgq.create_fast_trigger for %1$s
   if %2$s then
@@ -243,7 +237,9 @@ begin
   end if;
 %4$s%5$s  return null;
 end;
-$source$, i_table, usable, classic, branches, inserts);
+$source$, i_table, usable, classic, branches, inserts,
+      case when args.skip then E'\n  _txid pg_catalog.int8;' else '' end
+        || (select pg_catalog.string_agg(pg_catalog.format(E'\n  _%s pg_catalog.text;', v), '') from pg_catalog.unnest(varying) v));
   end if;
 
   return pg_catalog.format($source$
