@@ -24,7 +24,7 @@ export interface ConnectOptions {
   subject?: ErrorSubject;
   /** `database` opens a logical, `true` a physical replication connection (walmgr). */
   replication?: 'database' | true;
-  /** Makes the socket; default: pg's own. */
+  /** Makes the socket where TLS is not wanted; default: pg's own. */
   stream?: () => Socket;
   /** Settings of this session alone, given at start-up (not through a proxy): for replication connections. */
   settings?: Record<string, string>;
@@ -41,19 +41,20 @@ export async function connect(
   options: ConnectOptions = {},
 ): Promise<pg.Client> {
   const target = typeof where === 'string' ? parseTarget(where) : where;
+  const ssl = tlsFor(target);
   const client = new pg.Client({
     host: target.host,
     port: target.port,
     database: target.database,
     user: target.user ?? 'postgres',
     ...(target.password === undefined ? {} : { password: target.password }),
-    ssl: tlsFor(target),
+    ssl,
     application_name: options.applicationName ?? target.applicationName ?? 'skytools',
     connectionTimeoutMillis: options.connectTimeoutMs ?? (target.connectTimeoutSeconds ?? 10) * 1000,
     keepAlive: true,
     types,
     ...(options.replication === undefined ? {} : { replication: String(options.replication) }),
-    stream: options.stream,
+    stream: ssl ? undefined : options.stream,
     ...(options.settings === undefined
       ? {}
       : {

@@ -83,7 +83,8 @@ export async function withSource<T>(
   }
 }
 
-async function sourceText(context: CommandContext, options: SourceOptions): Promise<string> {
+/** The server that `--source`, the cluster or libpq's variables name. @throws UsageError WAL_NO_SOURCE */
+export async function sourceText(context: CommandContext, options: SourceOptions): Promise<string> {
   if (options.source !== undefined) return options.source;
   if (options.cluster !== undefined) {
     const [{ clusterConfig }, { resolveSecret }] = await Promise.all([
