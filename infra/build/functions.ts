@@ -7,6 +7,7 @@ import { BUNDLED_CONFIG, type Config } from '../../lib/platform/config.ts';
 import { loadConfigFile } from '../../lib/platform/config-file.ts';
 import { clusterConfig } from '../../lib/walmgr/config.ts';
 import { functions } from '../functions.ts';
+import { consumerRights } from './consumer-rights.ts';
 import { slim } from './slim.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -21,6 +22,9 @@ const IN_RUNTIME = [
   '@aws-sdk/client-sns',
   '@aws-sdk/client-ssm',
 ];
+
+/** Read by serverless.yml. */
+const CONSUMER_RIGHTS = 'consumer-rights.json';
 
 const common: BuildOptions = {
   bundle: true,
@@ -76,6 +80,7 @@ export async function buildFunctions(configFile: string, output: string): Promis
     await bundle(path.join(root, 'functions', `${name}.ts`), path.join(directory, 'index.mjs'));
   }
   await bundleHandlers(config, configFile, path.join(output, 'consume'));
+  await replaceFile(path.join(output, CONSUMER_RIGHTS), JSON.stringify(consumerRights(config)));
 }
 
 if (import.meta.main) {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { base, name, retries, TIME_FIELDS, template } from './consumer-fields.ts';
-import { eventbridge, http, sns, sqs } from './forwarder-schema.ts';
+import { eventbridge, http, s3Archive, sns, sqs } from './forwarder-schema.ts';
 
 /*
  * The consumers of the configuration, one schema for each kind; their types are taken from here (config.ts). The reader's
@@ -138,6 +138,7 @@ export const consumerSchema = z.discriminatedUnion('kind', [
   sqs,
   sns,
   eventbridge,
+  s3Archive,
 ]);
 
 export type ValidatedConsumer = z.output<typeof consumerSchema>;

@@ -17,6 +17,7 @@ import { sqsDestination } from './forward/sqs.ts';
 import { queueLoader } from './queue-loader.ts';
 import { queueMover } from './queue-mover.ts';
 import { queueSplitter } from './queue-splitter.ts';
+import { s3Archive } from './s3-archive.ts';
 import { consumeShared } from './share.ts';
 import { tableDispatcher } from './table-dispatcher.ts';
 
@@ -88,6 +89,8 @@ export async function runConsumer(
       return forward(consumer, await snsDestination(consumer));
     case 'eventbridge':
       return forward(consumer, await eventbridgeDestination(consumer));
+    case 's3-archive':
+      return into(consumer.database, s3Archive(consumer));
     case 'handler': {
       const handler = await load(key);
       const verb = consumer.transactional ? consumeBatch : consumeLeasedBatch;

@@ -17,7 +17,7 @@ import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
 let emulator: Emulator | undefined;
 
 /** Starts the emulator for the tests of a file, and points the AWS clients at it. */
-export function emulatedServices(): { readonly endpoint: string } {
+export function emulatedServices(): { readonly endpoint: string; readonly emulator: Emulator } {
   let directory: string;
   beforeAll(async () => {
     directory = mkdtempSync(path.join(tmpdir(), 'skytools-consumers-'));
@@ -38,6 +38,9 @@ export function emulatedServices(): { readonly endpoint: string } {
   return {
     get endpoint() {
       return emulator!.endpoint;
+    },
+    get emulator() {
+      return emulator!;
     },
   };
 }
