@@ -11,7 +11,13 @@
 
 export * from './pgq/index.ts';
 export type { Config, ConsumerConfig, DatabaseConfig } from './platform/config.ts';
-export { type ConfigInput, defineConfig, loadConfigFile, parseConfig } from './platform/config-file.ts';
+export {
+  type ConfigInput,
+  type ConsumerInput,
+  defineConfig,
+  loadConfigFile,
+  parseConfig,
+} from './platform/config-file.ts';
 export { Deadline } from './platform/deadline.ts';
 export { BusyError, DeadlineError, type ErrorSubject, SkytoolsError, UsageError } from './platform/errors.ts';
 export { type ConnectOptions, connect, disconnect } from './postgres/connect.ts';

@@ -98,6 +98,9 @@ const schema = z
 /** What a user writes in skytools.config.ts: everything with a default may be left out. */
 export type ConfigInput = z.input<typeof schema>;
 
+/** One consumer as a user writes it. */
+export type ConsumerInput = NonNullable<ConfigInput['consumers']>[string];
+
 /** Gives skytools.config.ts its types; checking happens when it is read. */
 export function defineConfig(config: ConfigInput): ConfigInput {
   return config;

@@ -1,7 +1,11 @@
+import { Option } from 'commander';
+import type { ConsumerConfig } from '../../platform/config.ts';
 import { UsageError } from '../../platform/errors.ts';
 import type { Cli } from '../cli.ts';
+import { STARTER_TARGET, STARTERS } from './starters.ts';
 
 interface NewFlags {
+  kind: ConsumerConfig['kind'];
   queue?: string;
   directory: string;
   dryRun?: boolean;
@@ -51,8 +55,49 @@ test('${name} asks for an event again', async () => {
 });
 `;
 
-const configText = (name: string, database: string, queue: string, handler: string) => `  consumers: {
-    ${/^[a-z_]\w*$/.test(name) ? name : `'${name}'`}: { kind: 'handler', database: '${database}', queue: '${queue}', handler: '${handler}' },
+/** A name as a key of an object. */
+const keyText = (name: string) => (/^[a-z_]\w*$/.test(name) ? name : `'${name}'`);
+
+/** A name as a variable: `order-mailer` is `orderMailer`. */
+const variableOf = (name: string) => name.replace(/[-_]+(\w?)/g, (_, next: string) => next.toUpperCase());
+
+/** A value as TypeScript in the style of this project. */
+function valueText(value: unknown, indent: string): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  const inner = Object.entries(value).map(
+    ([key, item]) => `${indent}  ${keyText(key)}: ${valueText(item, `${indent}  `)},\n`,
+  );
+  return `{\n${inner.join('')}${indent}}`;
+}
+
+function settingsText(kind: keyof typeof STARTERS, name: string, database: string, queue: string): string {
+  const { does, guide, settings } = STARTERS[kind];
+  const secret = `${name.toUpperCase().replaceAll('-', '_')}_SECRET`;
+  const values = { kind, database, queue, ...settings(secret) };
+  return `import type { ConsumerInput } from 'skytools';
+
+/** ${does} All its keys: docs/guides/${guide}.md. */
+export const ${variableOf(name)} = ${valueText(values, '')} satisfies ConsumerInput;
+`;
+}
+
+const settingsTestText = (name: string, database: string) => `import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseConfig } from 'skytools';
+import { ${variableOf(name)} } from './${name}.ts';
+
+test('the configuration of ${name} is accepted', () => {
+  const { consumers } = parseConfig({
+    databases: { ${[...new Set([database, STARTER_TARGET])].map((each) => `${keyText(each)}: { url: 'env:URL' }`).join(', ')} },
+    consumers: { '${name}': ${variableOf(name)} },
+  });
+  assert.equal(consumers['${name}']?.kind, ${variableOf(name)}.kind);
+});
+`;
+
+const configText = (name: string, value: string) => `  consumers: {
+    ${keyText(name)}: ${value},
   },
 `;
 
@@ -63,12 +108,18 @@ export function registerNewCommand(cli: Cli): void {
       .command('consumer')
       .description('write a consumer and its test, and print what to add to the configuration')
       .argument('<name>', 'lower case letters, digits, - and _')
+      .addOption(
+        new Option('--kind <kind>', `handler, or ready-made: ${Object.keys(STARTERS).join(', ')}`)
+          .choices(['handler', ...Object.keys(STARTERS)])
+          .default('handler'),
+      )
       .option('--queue <queue>', 'queue that it consumes (default: its name)')
       .option('--directory <dir>', 'where the files go', 'consumers')
       .option('--dry-run', 'print the files; write nothing'),
     [
       ['skytools new consumer mailer --queue orders', 'consumers/mailer.ts and consumers/mailer.test.ts'],
       ['node --test consumers/mailer.test.ts', 'runs its test'],
+      ['skytools new consumer crm --kind http --queue orders', 'a ready-made consumer: its configuration'],
     ],
     async (context, [name], options) => {
       if (!NAME.test(name!)) {
@@ -80,9 +131,16 @@ export function registerNewCommand(cli: Cli): void {
         import('node:fs/promises'),
         import('node:path'),
       ]);
+      const { kind } = options;
+      const database = context.options.database ?? 'app';
+      const queue = options.queue ?? name!;
+      const [text, test] =
+        kind === 'handler'
+          ? [handlerText(name!), testText(name!)]
+          : [settingsText(kind, name!, database, queue), settingsTestText(name!, database)];
       const files = {
-        [path.join(options.directory, `${name}.ts`)]: handlerText(name!),
-        [path.join(options.directory, `${name}.test.ts`)]: testText(name!),
+        [path.join(options.directory, `${name}.ts`)]: text,
+        [path.join(options.directory, `${name}.test.ts`)]: test,
       };
       for (const [file, text] of Object.entries(files)) {
         if (options.dryRun) {
@@ -100,8 +158,14 @@ export function registerNewCommand(cli: Cli): void {
           });
         }
       }
-      const handler = `./${path.posix.join(options.directory, `${name}.ts`)}`;
-      const snippet = configText(name!, context.options.database ?? 'app', options.queue ?? name!, handler);
+      const file = `./${path.posix.join(options.directory, `${name}.ts`)}`;
+      const snippet =
+        kind === 'handler'
+          ? configText(
+              name!,
+              `{ kind: 'handler', database: '${database}', queue: '${queue}', handler: '${file}' }`,
+            )
+          : `import { ${variableOf(name!)} } from '${file}';\n\n${configText(name!, variableOf(name!))}`;
       if (!options.dryRun)
         context.note(`written: ${Object.keys(files).join(', ')}; add to ${context.options.config}:`);
       if (context.json) await context.done({ files: Object.keys(files), config: snippet }, '');
