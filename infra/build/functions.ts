@@ -1,13 +1,15 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { withSmokeConsumers } from '../../lib/pgq/consumers/smoke.ts';
 import { BUNDLED_CONFIG, type Config } from '../../lib/platform/config.ts';
 import { loadConfigFile } from '../../lib/platform/config-file.ts';
+import { requireReferences } from '../../lib/postgres/plain-secrets.ts';
 import { clusterConfig } from '../../lib/walmgr/config.ts';
 import { functions } from '../functions.ts';
 import { consumerRights } from './consumer-rights.ts';
+import { RDS_ROOTS } from './rds-roots.ts';
 import { slim } from './slim.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -68,14 +70,16 @@ async function bundleHandlers(config: Config, configFile: string, directory: str
 /**
  * Builds every function into `output/<name>/index.mjs`, with the validated configuration beside it.
  *
- * @throws UsageError CONFIG_INVALID before anything is written
+ * @throws UsageError CONFIG_INVALID, CONFIG_SECRET_IN_PLAIN before anything is written
  */
 export async function buildFunctions(configFile: string, output: string): Promise<void> {
   const config = await loadConfigFile(configFile);
+  requireReferences(config);
   for (const name of Object.keys(config.walmgr)) clusterConfig(config, name);
   const bundled = JSON.stringify(withSmokeConsumers(config));
-  for (const { name } of functions) {
+  for (const { name, connects } of functions) {
     const directory = path.join(output, name);
+    if (connects) await replaceFile(path.join(directory, path.basename(RDS_ROOTS)), readFileSync(RDS_ROOTS));
     await replaceFile(path.join(directory, BUNDLED_CONFIG), bundled);
     await bundle(path.join(root, 'functions', `${name}.ts`), path.join(directory, 'index.mjs'));
   }

@@ -1,6 +1,7 @@
 import { cp, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
+import { RDS_ROOTS } from './rds-roots.ts';
 import { buildWalCommand } from './wal-command.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -31,6 +32,8 @@ export async function buildProgram(output: string): Promise<void> {
     sourcemap: 'linked',
     logLevel: 'warning',
   });
+  // Beside the chunk that reads them.
+  await cp(RDS_ROOTS, path.join(output, 'chunks', path.basename(RDS_ROOTS)));
   await buildWalCommand(path.join(output, 'cli'));
   await cp(path.join(root, 'lib/walmgr/shell'), path.join(output, 'shell'), { recursive: true });
 }

@@ -14,6 +14,11 @@ export const slim: Plugin = {
     build.onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({
       path: path.join(here, 'credentials.ts'),
     }));
+    build.onResolve({ filter: /^\.\/(s3\/)?credentials\.ts$/ }, ({ importer }) =>
+      importer.includes(path.join('lib', 'platform'))
+        ? { path: path.join(here, 'own-credentials.ts') }
+        : undefined,
+    );
     build.onResolve({ filter: /^pg-pool$/ }, () => ({ path: path.join(here, 'pool.cjs') }));
     build.onResolve({ filter: /\/(Sha256Js|Md5Js)$/ }, () => ({ path: path.join(here, 'software-hash.ts') }));
     // Only its version is asked for, for the user agent.
@@ -24,6 +29,9 @@ export const slim: Plugin = {
     // lib/postgres/target.ts reads connect strings; pg is given their parts.
     build.onResolve({ filter: /^pg-connection-string$/ }, () => ({
       path: path.join(here, 'connection-string.cjs'),
+    }));
+    build.onResolve({ filter: /^\.\/lib\/binaryParsers$/ }, () => ({
+      path: path.join(here, 'binary-parsers.cjs'),
     }));
     // SCRAM with channel binding is off in pg unless asked for; certificates are verified by TLS.
     build.onResolve({ filter: /^\.\/cert-signatures$/ }, () => ({

@@ -13,7 +13,7 @@ export interface TickPolicy {
 }
 
 export interface DatabaseConfig {
-  /** `env:NAME`, `secretsmanager:ID`, `ssm:NAME`, a `postgres://` URL or a libpq connect string. */
+  /** `env:NAME`, `secretsmanager:ID`, `ssm:NAME`, `rds-iam:URL`, a `postgres://` URL or a libpq connect string. */
   url: string;
   tick: TickPolicy;
   /** Steps of copies into this database (chunks, index builds) that may go on side by side. Default 4. */

@@ -1,4 +1,5 @@
 import { SkytoolsError, UsageError } from './errors.ts';
+import { withRdsToken } from './rds-token.ts';
 
 /** How long a fetched secret is used, in milliseconds, before it is read again: rotation takes effect within it. */
 const SECRET_LIFETIME_MS = 5 * 60_000;
@@ -7,13 +8,15 @@ const cache = new Map<string, { value: string; readAt: number }>();
 
 /**
  * The value behind a reference: `env:NAME`, `secretsmanager:ID` (the secret string, or the URL built from an RDS-style
- * JSON secret), `ssm:NAME` (decrypted); anything else is the value itself. The AWS clients are loaded only when used.
+ * JSON secret), `ssm:NAME` (decrypted), `rds-iam:URL` (the URL, or the URL behind a reference, with a fresh IAM token for its
+ * password); anything else is the value itself. The AWS clients are loaded only when used.
  *
  * @throws UsageError SECRET_MISSING if an environment variable is not set; SkytoolsError SECRET_UNREADABLE otherwise
  */
 export async function resolveSecret(reference: string): Promise<string> {
-  const [, scheme, id] = /^(env|secretsmanager|ssm):(.+)$/.exec(reference) ?? [];
+  const [, scheme, id] = /^(env|secretsmanager|ssm|rds-iam):(.+)$/.exec(reference) ?? [];
   if (scheme === undefined || id === undefined) return reference;
+  if (scheme === 'rds-iam') return withRdsToken(await resolveSecret(id));
   if (scheme === 'env') {
     const value = process.env[id];
     if (value) return value;

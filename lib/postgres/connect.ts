@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import type { ErrorSubject } from '../platform/errors.ts';
-import { toSkytoolsError } from './errors.ts';
-import { type ConnectionTarget, describeTarget, parseTarget, tlsFor } from './target.ts';
+import { type ErrorSubject, errorMessage } from '../platform/errors.ts';
+import { ConnectionError, hasSqlState, toSkytoolsError } from './errors.ts';
+import { type ConnectionTarget, describeTarget, parseTarget } from './target.ts';
+import { type Tls, tlsAttempts } from './tls.ts';
 
 /** What the verbs of this project run SQL on. */
 export type Client = pg.ClientBase;
@@ -41,7 +42,22 @@ export async function connect(
   options: ConnectOptions = {},
 ): Promise<pg.Client> {
   const target = typeof where === 'string' ? parseTarget(where) : where;
-  const ssl = tlsFor(target);
+  const [first, ...others] = tlsAttempts(target);
+  try {
+    return await open(target, options, first);
+  } catch (error) {
+    if (others.length > 0 && asksForTheOtherWay(error)) return await open(target, options, others[0]!);
+    throw error;
+  }
+}
+
+/** What a server says that wants TLS where it was not spoken, or knows none where it was. */
+const asksForTheOtherWay = (error: unknown): boolean =>
+  error instanceof ConnectionError
+    ? /does not support SSL/.test(errorMessage(error.cause))
+    : hasSqlState(error, '28000');
+
+async function open(target: ConnectionTarget, options: ConnectOptions, ssl: Tls): Promise<pg.Client> {
   const client = new pg.Client({
     host: target.host,
     port: target.port,

@@ -10,9 +10,9 @@ export interface ConnectionTarget {
   database: string;
   user: string | undefined;
   password: string | undefined;
-  /** As libpq's sslmode; `undefined` lets the host decide (see {@link tlsFor}). */
+  /** As libpq's sslmode; `undefined` lets the host decide (see tls.ts). */
   sslmode: string | undefined;
-  /** PEM file of the certificate authorities to trust instead of the system's. */
+  /** PEM file of the certificate authorities to trust instead of those known, or `system` for these alone. */
   sslrootcert: string | undefined;
   applicationName: string | undefined;
   connectTimeoutSeconds: number | undefined;
@@ -69,7 +69,8 @@ export function describeTarget(target: ConnectionTarget): string {
   return `${target.user ? `${target.user}@` : ''}${target.host}:${target.port}/${target.database}`;
 }
 
-function invalid(reason: string): UsageError {
+/** What is wrong with a connect string, without quoting it. */
+export function invalid(reason: string): UsageError {
   return new UsageError('DATABASE_URL_INVALID', `connect string not understood: ${reason}`, {
     hint: "use postgres://user:password@host:5432/database or libpq's form: host=… dbname=… user=…",
   });
@@ -144,34 +145,4 @@ function readService(service: string, environment: NodeJS.ProcessEnv): Parameter
   throw new UsageError('DATABASE_SERVICE_UNKNOWN', `service "${service}" is in no service file`, {
     hint: `add a section [${service}] to ~/.pg_service.conf or set PGSERVICEFILE`,
   });
-}
-
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|\/.*)$/;
-
-/**
- * The TLS options for a target. TLS with a verified certificate and host name is the default for every host but loopback
- * and unix sockets; `sslmode=disable` turns it off and `sslmode=no-verify` accepts any certificate, both only when asked
- * for. `require` is stricter here than in libpq: it verifies.
- */
-export function tlsFor(
-  target: ConnectionTarget,
-): false | { rejectUnauthorized: boolean; ca?: string; servername?: string } {
-  const mode = target.sslmode ?? (LOOPBACK.test(target.host) ? 'disable' : 'verify-full');
-  switch (mode) {
-    case 'disable':
-      return false;
-    case 'no-verify':
-      return { rejectUnauthorized: false };
-    case 'allow':
-    case 'prefer':
-    case 'require':
-    case 'verify-ca':
-    case 'verify-full':
-      return {
-        rejectUnauthorized: true,
-        ...(target.sslrootcert ? { ca: readFileSync(target.sslrootcert, 'utf8') } : {}),
-      };
-    default:
-      throw invalid(`sslmode "${mode}" does not exist`);
-  }
 }

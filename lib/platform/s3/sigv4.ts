@@ -54,7 +54,7 @@ function signature(
   signedHeaders: string[],
   payloadHash: string,
   timestamp: string,
-  region: string,
+  scope: string,
   secret: string,
 ): string {
   const headers = signedHeaders.map(
@@ -69,16 +69,16 @@ function signature(
     signedHeaders.join(';'),
     payloadHash,
   ].join('\n');
-  const day = timestamp.slice(0, 8);
-  const toSign = [
-    ALGORITHM,
-    timestamp,
-    `${day}/${region}/s3/aws4_request`,
-    createHash('sha256').update(canonical).digest('hex'),
-  ].join('\n');
-  const key = ['s3', 'aws4_request'].reduce(hmac, hmac(hmac(`AWS4${secret}`, day), region));
+  const toSign = [ALGORITHM, timestamp, scope, createHash('sha256').update(canonical).digest('hex')].join(
+    '\n',
+  );
+  const key = scope.split('/').reduce<Buffer | string>(hmac, `AWS4${secret}`);
   return createHmac('sha256', key).update(toSign).digest('hex');
 }
+
+/** Day, region and service: what a signing key is good for. */
+const scopeOf = (timestamp: string, region: string, service: string) =>
+  `${timestamp.slice(0, 8)}/${region}/${service}/aws4_request`;
 
 const stamp = (now: Date) => now.toISOString().replace(/[-:]|\.\d+/g, '');
 
@@ -102,24 +102,26 @@ export function signHeaders(
     ...(credentials.sessionToken ? { 'x-amz-security-token': credentials.sessionToken } : {}),
   };
   const names = ['host', ...Object.keys(headers)].sort();
+  const scope = scopeOf(timestamp, region, 's3');
   const signed = signature(
     { ...request, headers },
     names,
     payloadHash,
     timestamp,
-    region,
+    scope,
     credentials.secretAccessKey,
   );
-  const scope = `${credentials.accessKeyId}/${timestamp.slice(0, 8)}/${region}/s3/aws4_request`;
   return {
     ...headers,
-    authorization: `${ALGORITHM} Credential=${scope}, SignedHeaders=${names.join(';')}, Signature=${signed}`,
+    authorization: `${ALGORITHM} Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signed}`,
   };
 }
 
 /**
  * The query string of a presigned URL ("Authenticating Requests: Using Query Parameters"). Whoever uses it has to send
  * exactly `request.headers`: they are signed.
+ *
+ * @param service whose request it is; only S3 leaves the payload unsigned, others sign that there is none
  */
 export function presignQuery(
   request: SignableRequest,
@@ -127,13 +129,15 @@ export function presignQuery(
   region: string,
   credentials: Credentials,
   now: Date,
+  service: 's3' | 'rds-db' = 's3',
 ): string {
   const timestamp = stamp(now);
+  const scope = scopeOf(timestamp, region, service);
   const names = ['host', ...Object.keys(request.headers)].sort();
   const query: Record<string, string> = {
     ...request.query,
     'X-Amz-Algorithm': ALGORITHM,
-    'X-Amz-Credential': `${credentials.accessKeyId}/${timestamp.slice(0, 8)}/${region}/s3/aws4_request`,
+    'X-Amz-Credential': `${credentials.accessKeyId}/${scope}`,
     'X-Amz-Date': timestamp,
     'X-Amz-Expires': String(Math.min(expiresSeconds, MAX_PRESIGN_SECONDS)),
     'X-Amz-SignedHeaders': names.join(';'),
@@ -142,9 +146,9 @@ export function presignQuery(
   const signed = signature(
     { ...request, query },
     names,
-    'UNSIGNED-PAYLOAD',
+    service === 's3' ? 'UNSIGNED-PAYLOAD' : EMPTY_SHA256,
     timestamp,
-    region,
+    scope,
     credentials.secretAccessKey,
   );
   return `${encodeQuery(query)}&X-Amz-Signature=${signed}`;

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { describeTarget, parseTarget, tlsFor } from '../../../lib/postgres/target.ts';
+import { describeTarget, parseTarget } from '../../../lib/postgres/target.ts';
 
 describe('a connect string', () => {
   it('is read as a URL', () => {
@@ -61,20 +61,5 @@ describe('a connect string', () => {
 
   it('is described without its password', () => {
     expect(describeTarget(parseTarget('postgres://me:secret@h/db'))).toBe('me@h:5432/db');
-  });
-});
-
-describe('TLS', () => {
-  const tls = (text: string) => tlsFor(parseTarget(text));
-  it('is verified for every host but the own machine', () => {
-    expect(tls('postgres://db.example.com/x')).toEqual({ rejectUnauthorized: true });
-    expect(tls('postgres://db.example.com/x?sslmode=require')).toEqual({ rejectUnauthorized: true });
-    expect(tls('postgres://127.0.0.1/x')).toBe(false);
-    expect(tls('host=/var/run/postgresql')).toBe(false);
-  });
-  it('is weakened only by who asks for it by name', () => {
-    expect(tls('postgres://db.example.com/x?sslmode=no-verify')).toEqual({ rejectUnauthorized: false });
-    expect(tls('postgres://db.example.com/x?sslmode=disable')).toBe(false);
-    expect(() => tls('postgres://db.example.com/x?sslmode=maybe')).toThrow(/sslmode/);
   });
 });
