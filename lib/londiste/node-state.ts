@@ -5,6 +5,7 @@ import type { Answer } from './errors.ts';
 
 /** A node as its own database knows it. */
 export interface NodeState extends Answer {
+  queue: string;
   node_type: 'root' | 'branch' | 'leaf';
   node_name: string;
   completed_tick: bigint;
@@ -31,7 +32,7 @@ export async function nodeState(client: Client, queue: string): Promise<NodeStat
       hint: 'create the node: skytools londiste create-root, create-branch or create-leaf',
     });
   }
-  return state;
+  return { ...state, queue };
 }
 
 /** What the fence shows of a consumer of the cascade. */

@@ -54,7 +54,12 @@ interface Column {
   generated: string;
   /** `a`: identity ALWAYS, which an update cannot set. */
   identity: string;
+  /** Undefined where its type may write one value in two ways. */
+  oneText: OneText | undefined;
 }
+
+/** Types that write each value in one way only. */
+export type OneText = 'integer' | 'uuid' | 'text';
 
 /** What applying to a real table has to know of it. */
 export interface RealTable {
@@ -85,14 +90,20 @@ export async function realTable(
     type: string;
     generated: string;
     identity: string;
+    texts: OneText | null;
     kind: string;
     key: number | null;
   }>(
     `select a.attname as column, format_type(a.atttypid, -1) as type, a.attgenerated as generated,
             a.attidentity as identity, c.relkind as kind,
+            case when a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then 'integer'
+                 when a.atttypid = 'uuid'::regtype then 'uuid'
+                 when a.atttypid in ('text'::regtype, 'varchar'::regtype) and l.collisdeterministic then 'text'
+                 end as texts,
             array_position((i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum) as key
        from pg_catalog.pg_class c
        join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+       left join pg_catalog.pg_collation l on l.oid = a.attcollation
        left join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisprimary
       where c.oid = to_regclass($1)
       order by a.attnum`,
@@ -114,7 +125,10 @@ export async function realTable(
     quoted,
     only: rows[0]!.kind === 'p' ? '' : 'only ',
     columns: new Map(
-      rows.map(({ column, type, generated, identity }) => [column, { type, generated, identity }]),
+      rows.map(({ column, type, generated, identity, texts }) => [
+        column,
+        { type, generated, identity, oneText: texts ?? undefined },
+      ]),
     ),
     key: rows
       .filter((row) => row.key !== null)

@@ -1,93 +1,132 @@
 import { SkytoolsError } from '../../platform/errors.ts';
 import type { Client } from '../../postgres/connect.ts';
 import { PostgresError, toSkytoolsError } from '../../postgres/errors.ts';
-import type { RealTable } from '../tables.ts';
-import { type ApplyMode, applyNetEffect, MixedLayouts, type Range, tablesIn } from './net-effect.ts';
-import { STAGING } from './staging.ts';
-
-export interface ApplyOptions extends ApplyMode {
-  /** Every event by itself. */
-  strict: boolean;
-  /** What becomes of an event that is refused alone; undefined: the batch stops there. */
-  setAside?: ((event: bigint, sqlstate: string) => Promise<void>) | undefined;
-}
+import { type ApplyMode, applyNetEffect, type Range } from './net-effect.ts';
+import type { Stage } from './stage.ts';
 
 /** Updates and deletes that found no row, by the table's name in the queue. */
 export type MissingCounts = Map<string, number>;
 
+/** An event that the tables refused, and why. */
+export interface RefusedEvent {
+  event: bigint;
+  sqlstate: string;
+}
+
+export interface ExactOptions extends ApplyMode {
+  /** Every event by itself, in the order of the source. */
+  strict: boolean;
+  /** Takes what becomes of an event that is refused alone; undefined: the batch stops there. */
+  refused: RefusedEvent[] | undefined;
+}
+
+export function addCounts(total: MissingCounts, counts: MissingCounts): void {
+  for (const [table, count] of counts) total.set(table, (total.get(table) ?? 0) + count);
+}
+
 /**
- * Applies the rows staged in a range. The net effect is tried on the whole; where that is refused (values that change
- * places between rows, foreign keys whose triggers fire, rows written in different layouts) the halves are applied one after
- * the other, down to single events, whose order is that of the source. So the end state is always the one of applying the
- * events one by one; an event that is refused alone is named.
+ * Applies rows that were staged as text, each event one. The net effect is tried on the whole; where that is refused (values
+ * that change places between rows, foreign keys whose triggers fire, rows of one table written in different layouts) the
+ * halves are applied one after the other, down to single events, whose order is that of the source. So the end state is
+ * always the one of applying the events one by one; an event that is refused alone is named.
  *
  * @throws SkytoolsError LONDISTE_EVENT_REFUSED
  */
-export async function applyRange(
+export async function applyExactly(
   client: Client,
-  tables: ReadonlyMap<string, RealTable>,
-  range: Range,
-  options: ApplyOptions,
+  stages: readonly Stage[],
+  options: ExactOptions,
   missing: MissingCounts,
 ): Promise<void> {
-  const { rows } = await client.query<{ events: number; first: bigint; middle: bigint | null }>(
-    `select count(*)::int4 as events, min(ev_id) as first,
-            percentile_disc(0.5) within group (order by ev_id) as middle
-       from ${STAGING} where ev_id > $1 and ev_id < $2 and ev_extra1 = any ($3)`,
-    [range.from, range.to, [...tables.keys()]],
+  for (const { name } of stages)
+    await client.query(`create index if not exists ${name}_seq on pg_temp.${name} (seq)`);
+  // The order of all events over the tables: position, and the stage by its place.
+  const { rows } = await client.query<{ seq: bigint; stage: number }>(
+    `${stages.map(({ name }, index) => `select seq, ${index} as stage from pg_temp.${name}`).join(' union all ')} order by 1`,
   );
-  const { events, first, middle } = rows[0]!;
-  if (events === 0) return;
-  const single = events === 1;
-  if (single || !options.strict) {
+  await applyRange(
+    client,
+    stages,
+    rows.map(({ seq, stage }) => ({ seq, stage: stages[stage]! })),
+    options,
+    missing,
+  );
+}
+
+interface StagedEvent {
+  seq: bigint;
+  stage: Stage;
+}
+
+async function applyRange(
+  client: Client,
+  stages: readonly Stage[],
+  events: readonly StagedEvent[],
+  options: ExactOptions,
+  missing: MissingCounts,
+): Promise<void> {
+  if (options.strict) {
+    for (const event of events) await applyOne(client, event, options, missing);
+    return;
+  }
+  if (events.length === 1) return applyOne(client, events[0]!, options, missing);
+  const range: Range = { from: events[0]!.seq - 1n, to: events.at(-1)!.seq + 1n };
+  const here = new Set(events.map(({ stage }) => stage));
+  const tables = new Set([...here].map(({ table }) => table));
+  if (here.size === tables.size) {
     await client.query('savepoint londiste_range');
-    const counts: MissingCounts = new Map();
     try {
-      for (const found of await tablesIn(client, [...tables.keys()], range)) {
-        const table = tables.get(found.table)!;
-        const count = await applyNetEffect(client, table, found, range, options);
-        if (count > 0) counts.set(table.name, count);
-      }
+      addCounts(missing, await applyNetEffect(client, [...here], range, options));
       await client.query('release savepoint londiste_range');
-      for (const [table, count] of counts) missing.set(table, (missing.get(table) ?? 0) + count);
       return;
     } catch (error) {
       if (!isOfTheRows(error)) throw error;
       await client.query('rollback to savepoint londiste_range; release savepoint londiste_range');
-      if (single) {
-        if (options.setAside === undefined) throw await refused(client, first, error);
-        await options.setAside(first, error instanceof PostgresError ? error.report.sqlstate : 'LD001');
-        return;
-      }
     }
   }
-  // Both halves are smaller: of two events the median is the first.
-  await applyRange(client, tables, { from: range.from, to: middle! + 1n }, options, missing);
-  await applyRange(client, tables, { from: middle!, to: range.to }, options, missing);
+  const middle = Math.floor(events.length / 2);
+  await applyRange(client, stages, events.slice(0, middle), options, missing);
+  await applyRange(client, stages, events.slice(middle), options, missing);
+}
+
+async function applyOne(
+  client: Client,
+  { seq, stage }: StagedEvent,
+  options: ExactOptions,
+  missing: MissingCounts,
+): Promise<void> {
+  const range = { from: seq - 1n, to: seq + 1n };
+  const { refused } = options;
+  if (refused) await client.query('savepoint londiste_event');
+  try {
+    addCounts(missing, await applyNetEffect(client, [stage], range, options));
+    if (refused) await client.query('release savepoint londiste_event');
+  } catch (error) {
+    if (!isOfTheRows(error)) throw error;
+    if (refused === undefined) throw eventRefused(seq, stage, error);
+    await client.query('rollback to savepoint londiste_event; release savepoint londiste_event');
+    refused.push({ event: seq, sqlstate: error instanceof PostgresError ? error.report.sqlstate : 'LD001' });
+  }
 }
 
 /** Whether fewer events at once may go where these together did not. */
-function isOfTheRows(error: unknown): boolean {
-  if (error instanceof MixedLayouts) return true;
+export function isOfTheRows(error: unknown): boolean {
   const known = toSkytoolsError(error);
   return known instanceof PostgresError
     ? /^2[23]/.test(known.report.sqlstate)
     : known.code === 'LONDISTE_ROW_MISSING';
 }
 
-async function refused(client: Client, id: bigint, cause: unknown): Promise<SkytoolsError> {
-  const { rows } = await client.query<{ type: string; table: string }>(
-    `select ev_type as type, ev_extra1 as table from ${STAGING} where ev_id = $1 limit 1`,
-    [id],
-  );
-  const { type, table } = rows[0]!;
+/** Names the event, its table and its key's columns, and no value. */
+function eventRefused(id: bigint, { table, layout }: Stage, cause: unknown): SkytoolsError {
   const why = toSkytoolsError(cause);
+  const key = layout.key.length > 0 ? ` (key ${layout.key.join(', ')})` : '';
   return new SkytoolsError(
     'LONDISTE_EVENT_REFUSED',
-    `event ${id} (${type}) of ${table} is refused: ${why.message}`,
+    `event ${id} of ${table.name}${key} is refused: ${why.message}`,
     {
       cause: why,
-      subject: { table, event: String(id) },
+      subject: { table: table.name, event: String(id) },
       hint: 'correct the row or the table here; refusedEvents: set-aside puts such events into londiste.dead_event instead',
     },
   );

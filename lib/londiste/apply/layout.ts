@@ -1,107 +1,43 @@
-import { decodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
-import { quoteIdent, quoteLiteral } from '../../postgres/quote.ts';
+import { decodeRowChange } from '../../pgq/codecs/row-change.ts';
+import type { TextRow } from '../../pgq/codecs/urlencoded.ts';
+import type { RowKind } from './event-type.ts';
 
-/** How the rows of some events are written: all of them the same way, so that one statement reads them. */
+/** How the rows of some events are written: all of them the same way, so that one table takes them in. */
 export interface Layout {
-  format: 'urlencoded' | 'json';
+  format: RowKind['format'];
   /** An update by sqltriga: key and changed columns only. */
   partial: boolean;
-  /** Columns of the key, as the events name them. */
+  /** Columns of the key. */
   key: string[];
-  /** Columns of the row, in their order. */
+  /** Columns of the row, in the order of the event. */
   columns: string[];
-  /** True for the events (alias `b`) of this layout. */
-  fits: string;
-  /** Text value of a column; needs {@link from}. */
-  value: (column: string) => string;
-  /** What `value` reads, computed once for each event of alias `b`: begins with a comma or is empty. */
-  from: string;
-  /** Number of the operation (0 insert, 1 update, 2 delete). */
-  operation: string;
+  /** Column names as the bytes of an event have them. */
+  names: Buffer[];
 }
 
-/** What all events of one layout have in common in their ev_type. */
-export interface TypeGroup {
-  format: Layout['format'];
-  partial: boolean;
+/** A row of an event, decoded one by one where bytes cannot be passed on. */
+export interface DecodedRow {
+  row: TextRow;
   key: string[];
+  partial: boolean;
 }
 
-const JSON_TYPE = /^\{"op":"(INSERT|UPDATE|DELETE)",/;
-const ROW_TYPE = /^([IUDu]):(.*)$/s;
-
-/** Reads an ev_type of a row; undefined for any other event. */
-export function typeGroup(type: string): TypeGroup | undefined {
-  if (JSON_TYPE.test(type)) {
-    const { pkey } = JSON.parse(type) as { pkey?: string[] };
-    return { format: 'json', partial: false, key: (pkey ?? []).filter((column) => column !== '') };
-  }
-  const [, letter, key] = ROW_TYPE.exec(type) ?? [];
-  if (letter === undefined || key === undefined) return undefined;
-  return {
-    format: 'urlencoded',
-    partial: letter === 'u',
-    key: key
-      .split(',')
-      .map((column) => column.trim())
-      .filter((column) => column !== ''),
-  };
+/** @throws SyntaxError, URIError where data is not what the type says */
+export function decodeRow(kind: RowKind, type: string, data: string, tableKey: string[]): DecodedRow {
+  const change = decodeRowChange({ type, data, extra1: '' })!;
+  const key = kind.format === 'sql' && kind.operation === 0 ? tableKey : change.keyColumns;
+  return { row: change.row, key, partial: !change.whole };
 }
 
-/** Whether an ev_type is that of a TRUNCATE. */
-export const isTruncate = (type: string): boolean => type === 'R' || type.startsWith('{"op":"TRUNCATE"');
+/** Tells layouts apart; the names of columns hold no NUL. */
+export const layoutId = (format: string, { row, key, partial }: DecodedRow): string =>
+  [format, partial, ...key, '', ...Object.keys(row)].join('\0');
 
-/** The layout of the events like `sample`, which is one's ev_data. */
-export function layoutOf(group: TypeGroup, sample: string): Layout {
-  return group.format === 'json' ? jsonLayout(group, sample) : urlencodedLayout(group, sample);
+export function layoutOf(format: RowKind['format'], data: string, { row, key, partial }: DecodedRow): Layout {
+  const columns = Object.keys(row);
+  const names =
+    format === 'urlencoded'
+      ? data.split('&').map((field) => field.replace(/=.*$/s, ''))
+      : columns.map((column) => JSON.stringify(column));
+  return { format, partial, key, columns, names: names.map((name) => Buffer.from(name)) };
 }
-
-/**
- * logutriga writes every column in the table's order, so that a row is its fields by number. `%xx` becomes JSON's `\u00xx`,
- * which stands for a byte: what has any is read as JSON, and as UTF-8 if a byte is beyond ASCII.
- */
-function urlencodedLayout(group: TypeGroup, sample: string): Layout {
-  const raw = sample === '' ? [] : sample.split('&').map((part) => part.replace(/=.*$/s, ''));
-  const columns = raw.map((name) => Object.keys(decodeUrlencoded(name))[0]!);
-  const escaped = raw.map((name) => name.replaceAll('+', ' ').replaceAll('%', '\\u00'));
-  const field = (index: number) => `f.a[${index + 1}]`;
-  const fits = escaped.map(
-    (name, index) =>
-      `(${field(index)} = ${quoteLiteral(name)} or starts_with(${field(index)}, ${quoteLiteral(`${name}=`)}))`,
-  );
-  const value = (column: string) => {
-    const index = columns.indexOf(column);
-    const text = `substr(${field(index)}, ${escaped[index]!.length + 2})`;
-    const json = `(('["' || ${text} || '"]')::json ->> 0)`;
-    return `case when ${field(index)} = ${quoteLiteral(escaped[index]!)} then null
-                 when strpos(${text}, '\\') = 0 then ${text}
-                 when ${text} ~ '\\\\u00[89a-fA-F]' then convert_from(convert_to(${json}, 'LATIN1'), 'UTF8')
-                 else ${json} end`;
-  };
-  return {
-    ...group,
-    columns,
-    value,
-    fits: [`cardinality(f.a) = ${columns.length}`, ...fits].join(' and '),
-    from: `, lateral (select string_to_array(replace(replace(b.ev_data, '+', ' '), '%', '\\u00'), '&') as a offset 0) f`,
-    operation: `case left(b.ev_type, 1) when 'I' then 0 when 'D' then 2 else 1 end`,
-  };
-}
-
-/** jsontriga: numbers and booleans as JSON has them, everything else a string of the type's text. */
-function jsonLayout(group: TypeGroup, sample: string): Layout {
-  const columns = Object.keys(JSON.parse(sample) as object);
-  const names = columns.map((_, index) => `c${index}`);
-  // json_to_record knows columns by name only.
-  const definitions = columns.map((column) => `${quoteIdent(column)} text`);
-  return {
-    ...group,
-    columns,
-    value: (column) => `f.${names[columns.indexOf(column)]}`,
-    fits: `(select array_agg(k order by k collate "C") from json_object_keys(b.ev_data::json) k) = ${textArray([...columns].sort())}`,
-    from: `, lateral (select * from json_to_record(b.ev_data::json) as r (${definitions.join(', ')})) f (${names.join(', ')})`,
-    operation: `case substr(b.ev_type, 8, 1) when 'I' then 0 when 'D' then 2 else 1 end`,
-  };
-}
-
-const textArray = (items: readonly string[]) => `array[${items.map(quoteLiteral).join(', ')}]::text[]`;

@@ -1,60 +1,168 @@
 import type pg from 'pg';
+import { copyOut } from '../../postgres/copy.ts';
+import { quoteLiteral } from '../../postgres/quote.ts';
 import type { RealTable } from '../tables.ts';
-import { type ApplyOptions, applyRange, type MissingCounts } from './apply.ts';
-import { isTruncate } from './layout.ts';
-import { STAGING } from './staging.ts';
+import { addCounts, applyExactly, isOfTheRows, type MissingCounts, type RefusedEvent } from './apply.ts';
+import { eventQuery, readEvents } from './event-reader.ts';
+import type { EventKind } from './event-type.ts';
+import type { Forward } from './forward.ts';
+import { Intake, type SystemEvent } from './intake.ts';
+import { applyNetEffect } from './net-effect.ts';
 
-/** An event that is not about one row. */
-export interface SystemEvent {
-  id: bigint;
-  type: string;
-  data: string;
-  extra1: string | null;
-  extra2: string | null;
-  extra3: string | null;
-}
+/**
+ * For the transaction that applies: queues and the triggers of tables are silent, and rows are joined in memory. Compiling the
+ * statements would take longer than running them.
+ */
+export const APPLY_SETTINGS = `select londiste.set_session_replication_role('replica', true),
+  set_config('work_mem', '64MB', true), set_config('jit', 'off', true)`;
 
-export interface ApplyRun extends ApplyOptions {
-  tables: ReadonlyMap<string, RealTable>;
+export interface ApplyRun {
+  /** An open batch of the provider. */
+  batch: bigint;
+  /** Begin behind this event, in the order of ids. */
+  after?: bigint | undefined;
+  /** At most so many events. */
+  limit?: number | undefined;
+  /** The tables that rows go to; asked again after an event that may have changed them. */
+  tables: () => Promise<ReadonlyMap<string, RealTable>>;
+  /** See ApplyMode. */
+  idempotent: boolean;
+  /** Every event by itself. */
+  strict: boolean;
+  /** Events that are refused alone are returned; else the batch stops there. */
+  setAside: boolean;
+  /** Where all events go as well, in every attempt anew. */
+  forward?: (() => Forward) | undefined;
   /** Called for each event that is neither of a row nor a TRUNCATE, in its place among the rows. */
   onSystemEvent: (event: SystemEvent) => Promise<void>;
 }
 
-/** Beyond every event id. */
-const END = 2n ** 62n;
+export interface Applied {
+  /** Events that came. */
+  events: number;
+  /** The last one's id. */
+  last: bigint | undefined;
+  missing: MissingCounts;
+  refused: RefusedEvent[];
+}
 
 /**
- * Applies everything staged. Events that are not of a row (TRUNCATE, EXECUTE, changes of the set) split it: what comes
- * before them is applied before, what comes after, after.
+ * Brings the events of a batch to the subscriber and applies them. TRUNCATE, scripts and changes of the set split the batch:
+ * what comes before them is applied before, what comes after, after. Between them the net effect of the rows is applied table
+ * by table; where the tables refuse that, everything is undone and read again, event for event, to be split finer. Both
+ * clients are in a transaction.
+ *
+ * @throws SkytoolsError LONDISTE_EVENT_REFUSED, LONDISTE_ROW_MISSING, LONDISTE_COLUMN_MISSING, LONDISTE_KEY_MISSING,
+ *   LONDISTE_EVENT_UNREADABLE; PostgresError
  */
-export async function applyStaged(target: pg.Client, run: ApplyRun): Promise<MissingCounts> {
-  const missing: MissingCounts = new Map();
-  const { rows } = await target.query<SystemEvent>(
-    `select ev_id as id, ev_type as type, coalesce(ev_data, '') as data, ev_extra1 as extra1, ev_extra2 as extra2, ev_extra3 as extra3
-       from ${STAGING}
-      where not (ev_type like '_:%' or ev_type like '{"op":"%' and ev_type not like '{"op":"TRUNCATE"%')
-      order by ev_id`,
-  );
-  let from = -1n;
-  for (const event of rows) {
-    await applyRange(target, run.tables, { from, to: event.id }, run, missing);
-    from = event.id;
-    if (isTruncate(event.type)) await truncate(target, run.tables.get(event.extra1 ?? ''), event);
-    else await run.onSystemEvent(event);
+export async function applyBatch(provider: pg.Client, target: pg.Client, run: ApplyRun): Promise<Applied> {
+  if (!run.strict) {
+    await target.query('savepoint londiste_batch');
+    try {
+      const applied = await attempt(provider, target, run, false);
+      await target.query('release savepoint londiste_batch');
+      return applied;
+    } catch (error) {
+      if (!isOfTheRows(error)) throw error;
+      await target.query('rollback to savepoint londiste_batch; release savepoint londiste_batch');
+    }
   }
-  await applyRange(target, run.tables, { from, to: END }, run, missing);
-  return missing;
+  return attempt(provider, target, run, true);
+}
+
+async function attempt(
+  provider: pg.Client,
+  target: pg.Client,
+  run: ApplyRun,
+  exact: boolean,
+): Promise<Applied> {
+  const missing: MissingCounts = new Map();
+  const refused: RefusedEvent[] = [];
+  let tables = await run.tables();
+  const forward = run.forward?.();
+  const intake = new Intake({
+    target,
+    tables: () => tables,
+    exact,
+    forward,
+    apply: async (stages) => {
+      const { idempotent, strict } = run;
+      if (!exact) addCounts(missing, await applyNetEffect(target, stages, undefined, { idempotent }));
+      else {
+        const options = { idempotent, strict, refused: run.setAside ? refused : undefined };
+        await applyExactly(target, stages, options, missing);
+      }
+    },
+    between: async (event, kind) => {
+      await between(target, run, tables, event, kind);
+      if (kind.kind === 'system') tables = await run.tables();
+    },
+  });
+  const query = await batchQuery(provider, run, tables, forward === undefined);
+  try {
+    const { events, last } = await readEvents(copyOut(provider, query), intake);
+    await intake.endSegment();
+    return { events, last, missing, refused };
+  } catch (error) {
+    intake.abandon();
+    throw error;
+  }
 }
 
 /** With CASCADE, as the original: a table that refers to this one cannot keep its rows. */
-async function truncate(target: pg.Client, table: RealTable | undefined, event: SystemEvent): Promise<void> {
-  if (table === undefined || table.ignoresTruncate) return;
-  if (table.snapshot !== null) {
-    const { rowCount } = await target.query(
-      `select from ${STAGING} where ev_id = $1 and txid_visible_in_snapshot(ev_txid, $2::txid_snapshot)`,
-      [event.id, table.snapshot],
-    );
-    if (rowCount !== 0) return;
-  }
-  await target.query(`truncate ${table.only}${table.quoted} cascade`);
+async function between(
+  target: pg.Client,
+  run: ApplyRun,
+  tables: ReadonlyMap<string, RealTable>,
+  event: SystemEvent,
+  kind: EventKind,
+): Promise<void> {
+  if (kind.kind === 'system') return run.onSystemEvent(event);
+  const name = event.extra1 ?? '';
+  const table = tables.get(name) ?? tables.get(`public.${name}`);
+  if (table !== undefined && !table.ignoresTruncate)
+    await target.query(`truncate ${table.only}${table.quoted} cascade`);
+}
+
+/** Memory for sorting the events of a batch by their ids, in which they mostly stand. */
+const SORT_MEMORY = `set_config('work_mem', '64MB', true)`;
+
+async function batchQuery(
+  provider: pg.Client,
+  run: ApplyRun,
+  tables: ReadonlyMap<string, RealTable>,
+  onlyTheirs: boolean,
+): Promise<string> {
+  const { rows } = await provider.query<{ sql: string }>(
+    `select pgq.batch_event_sql($1) as sql, ${SORT_MEMORY}`,
+    [run.batch],
+  );
+  const wanted = [
+    ...(run.after === undefined ? [] : [`ev_id > ${run.after}`]),
+    ...(onlyTheirs ? [`(${ofTables([...tables.keys()])} or ${NOT_OF_A_TABLE})`] : []),
+  ];
+  const where = wanted.length > 0 ? ` where ${wanted.join(' and ')}` : '';
+  return eventQuery(rows[0]!.sql, hiddenSql([...tables.values()]), where, run.limit);
+}
+
+/** An event without a schema in its table's name is of `public`. */
+const namesOf = (table: string) => (table.startsWith('public.') ? [table, table.slice(7)] : [table]);
+
+const ofTables = (tables: readonly string[]) =>
+  tables.length === 0 ? 'false' : `ev_extra1 in (${tables.flatMap(namesOf).map(quoteLiteral).join(', ')})`;
+
+/** Rows and TRUNCATE carry their table's name; what else there is has a type of its own. */
+const NOT_OF_A_TABLE = `ev_type like 'pgq.%' or ev_type like 'londiste.%' or ev_type = 'EXECUTE'
+  or not (ev_type in ('I', 'U', 'D', 'R') or ev_type like '_:%' or ev_type like '{"op":%')`;
+
+/** True for events that a table's copy has seen. */
+function hiddenSql(tables: readonly RealTable[]): string {
+  const copied = tables.filter(({ snapshot }) => snapshot !== null);
+  if (copied.length === 0) return 'false';
+  const cases = copied.map(
+    ({ name, snapshot }) =>
+      `when ev_extra1 in (${namesOf(name).map(quoteLiteral).join(', ')})
+       then txid_visible_in_snapshot(ev_txid, ${quoteLiteral(snapshot!)}::txid_snapshot)`,
+  );
+  return `case ${cases.join(' ')} else false end`;
 }

@@ -2,8 +2,7 @@ import type pg from 'pg';
 import { BusyError } from '../../platform/errors.ts';
 import { quoteQualified } from '../../postgres/quote.ts';
 import { transaction } from '../../postgres/transaction.ts';
-import { applyStaged } from '../apply/run.ts';
-import { APPLY_SETTINGS, rewriteFragments, stage } from '../apply/staging.ts';
+import { APPLY_SETTINGS, applyBatch } from '../apply/run.ts';
 import { hold, nodeState } from '../node-state.ts';
 import type { NodeScope } from '../place.ts';
 import type { NodeSettings } from '../settings.ts';
@@ -166,21 +165,21 @@ async function applyNext(
         const held = await hold(target, queue, consumer);
         if (held.completed !== batch.prev_tick_id) throw new BusyError(`copy of ${table.name}`);
         await target.query(APPLY_SETTINGS);
-        const tables = new Map([[table.name, await realTable(target, table, settings)]]);
         await transaction(
           source,
-          () => stage(source, target, { batch: batch.batch_id, tables: [table.name] }),
+          () =>
+            applyBatch(source, target, {
+              batch: batch.batch_id,
+              tables: async () => new Map([[table.name, await realTable(target, table, settings)]]),
+              idempotent: true,
+              strict: false,
+              setAside: false,
+              onSystemEvent: async ({ type }) => {
+                if (type === 'EXECUTE' && job.ranges === 'block' && !exact) throw new SourceChanged();
+              },
+            }),
           { readOnly: true, deadline, subject: { queue, table: table.name } },
         );
-        await rewriteFragments(target, tables);
-        await applyStaged(target, {
-          tables,
-          idempotent: true,
-          strict: false,
-          onSystemEvent: async ({ type }) => {
-            if (type === 'EXECUTE' && job.ranges === 'block' && !exact) throw new SourceChanged();
-          },
-        });
         await target.query('select pgq_node.set_consumer_completed($1, $2, $3)', [
           queue,
           consumer,

@@ -1,20 +1,29 @@
 import { SkytoolsError } from '../../platform/errors.ts';
 import type { Client } from '../../postgres/connect.ts';
-import { STAGING } from '../apply/staging.ts';
-import { nodeState } from '../node-state.ts';
+import { Forward } from '../apply/forward.ts';
+import { type NodeState, nodeState } from '../node-state.ts';
 import type { SourceBatch } from '../source-batch.ts';
 
-const COLUMNS = 'ev_id, ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4';
-
-/** Puts the staged events into the branch's own queue, with their ids. Needs the replication role `replica`. */
-export async function forwardEvents(target: Client, queue: string): Promise<void> {
+/**
+ * Where the node's events go on to: on a branch into its own queue, with their ids; on a leaf that is merged into a root, those
+ * of tables into the combined queue, which numbers them. Needs the replication role `replica`.
+ */
+export async function forwarding(target: Client, state: NodeState): Promise<(() => Forward) | undefined> {
+  const branch = state.node_type === 'branch';
+  const into = branch ? state.queue : mergesInto(state);
+  if (into === undefined) return undefined;
   const { rows } = await target.query<{ table: string }>('select pgq.current_event_table($1) as table', [
-    queue,
+    into,
   ]);
-  await target.query(
-    `insert into ${rows[0]!.table} (${COLUMNS}) select ${COLUMNS} from ${STAGING} order by ev_id`,
-  );
+  const passes = (type: string) => branch || !(type.startsWith('pgq.') || type.startsWith('londiste.'));
+  return () => new Forward(rows[0]!.table, branch, passes);
 }
+
+/** The combined queue of this database that a leaf writes into. */
+export const mergesInto = (state: NodeState): string | undefined =>
+  state.node_type === 'leaf' && state.combined_queue !== null && state.combined_type === 'root'
+    ? state.combined_queue
+    : undefined;
 
 /**
  * Makes the batch's tick in the branch's queue: after the events are committed and in a transaction of its own, so that its

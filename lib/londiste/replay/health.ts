@@ -1,7 +1,7 @@
 import { logger } from '../../platform/logger.ts';
 import type { Client } from '../../postgres/connect.ts';
-import type { MissingCounts } from '../apply/apply.ts';
-import { STAGING } from '../apply/staging.ts';
+import type { MissingCounts, RefusedEvent } from '../apply/apply.ts';
+import type { SourceBatch } from '../source-batch.ts';
 import type { RealTable } from '../tables.ts';
 
 /** Adds to the counts of changes that found no row. */
@@ -17,20 +17,30 @@ export async function countMissing(target: Client, queue: string, counts: Missin
   }
 }
 
-/** Puts an event aside that the tables here refuse. */
+/** Puts events aside that the tables here refuse: as they are in the provider's batch. */
 export async function setAside(
+  provider: Client,
   target: Client,
   queue: string,
-  tick: bigint,
-  event: bigint,
-  sqlstate: string,
+  batch: SourceBatch,
+  refused: readonly RefusedEvent[],
 ): Promise<void> {
-  await target.query(
-    `insert into londiste.dead_event (queue_name, tick_id, ev_id, ev_time, ev_type, ev_data, ev_extra1, sqlstate)
-     select $1, $2, ev_id, ev_time, ev_type, ev_data, ev_extra1, $4 from ${STAGING} where ev_id = $3
-     on conflict do nothing`,
-    [queue, tick, event, sqlstate],
-  );
+  if (refused.length === 0) return;
+  const { rows: sql } = await provider.query<{ sql: string }>('select pgq.batch_event_sql($1) as sql', [
+    batch.batch_id,
+  ]);
+  for (const { event, sqlstate } of refused) {
+    const { rows } = await provider.query<Record<string, unknown>>(
+      `select ev_id, ev_time::text, ev_type, ev_data, ev_extra1 from (${sql[0]!.sql}) e where ev_id = $1`,
+      [event],
+    );
+    const dead = rows[0]!;
+    await target.query(
+      `insert into londiste.dead_event (queue_name, tick_id, ev_id, ev_time, ev_type, ev_data, ev_extra1, sqlstate)
+       values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+      [queue, batch.cur_tick_id, event, dead.ev_time, dead.ev_type, dead.ev_data, dead.ev_extra1, sqlstate],
+    );
+  }
 }
 
 /**

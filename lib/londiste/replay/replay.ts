@@ -1,19 +1,17 @@
 import type pg from 'pg';
-import { keepingAlive } from '../../pgq/keep-alive.ts';
 import type { UnitResult } from '../../pgq/types.ts';
 import { BusyError, DeadlineError, errorMessage, SkytoolsError } from '../../platform/errors.ts';
 import { hasSqlState } from '../../postgres/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import type { MissingCounts } from '../apply/apply.ts';
-import { applyStaged } from '../apply/run.ts';
-import { APPLY_SETTINGS, rewriteFragments, stage } from '../apply/staging.ts';
+import { APPLY_SETTINGS, applyBatch } from '../apply/run.ts';
 import { restoreForeignKeys } from '../copy/structure.ts';
 import { hold, type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { type NodeSettings, nodeSettings } from '../settings.ts';
 import { isNext, nextBatch, type SourceBatch } from '../source-batch.ts';
 import { holdsRows, type RealTable, realTable, subscriptions } from '../tables.ts';
-import { forwardEvents, makeTick } from './branch.ts';
+import { forwarding, makeTick } from './branch.ts';
 import { countMissing, forgetSnapshots, noteFaults, setAside } from './health.ts';
 import { obey } from './system-events.ts';
 
@@ -161,42 +159,34 @@ class Replay {
         // A table's copy has come as far as this node and takes the last step: law 7 on the table's side.
         if (subscribed.some(({ state }) => state?.startsWith('do-sync'))) return 'stopped';
         await target.query(APPLY_SETTINGS);
-        const tables = new Map<string, RealTable>();
-        for (const table of subscribed) {
-          if (table.state === 'ok' && holdsRows(table))
-            tables.set(table.name, await realTable(target, table, this.#settings));
-        }
+        let tables: ReadonlyMap<string, RealTable> = new Map();
         const divisible = type === 'leaf' && combined === null;
         const after = divisible ? await this.#doneEvent(batch) : undefined;
         const limit = Math.max(
           1_000,
           Math.min(LARGEST_PART, Math.floor((scope.deadline.remainingMs() / 1000) * SLOWEST_APPLY)),
         );
-        const events = await transaction(
+        const forward = await forwarding(target, this.#state);
+        const applied = await transaction(
           this.#provider,
-          () =>
-            stage(this.#provider, target, {
+          async () => {
+            const done = await applyBatch(this.#provider, target, {
               batch: batch.batch_id,
-              tables: type === 'branch' ? undefined : [...tables.keys()],
               after,
               limit: divisible ? limit : undefined,
-            }),
+              tables: async () => (tables = await this.#tables()),
+              idempotent: false,
+              strict: this.#settings.apply === 'strict',
+              setAside: this.#settings.refusedEvents !== 'stop',
+              forward,
+              onSystemEvent: (event) => obey(target, queue, event),
+            });
+            await setAside(this.#provider, target, queue, batch, done.refused);
+            return done;
+          },
           { readOnly: true, deadline: scope.deadline, subject: { queue } },
         );
-        if (type === 'branch') await forwardEvents(target, queue);
-        await rewriteFragments(target, tables);
-        const counts = await keepingAlive(this.#provider, () =>
-          applyStaged(target, {
-            tables,
-            idempotent: false,
-            strict: this.#settings.apply === 'strict',
-            setAside:
-              this.#settings.refusedEvents === 'stop'
-                ? undefined
-                : (event, sqlstate) => setAside(target, queue, batch.cur_tick_id, event, sqlstate),
-            onSystemEvent: (event) => obey(target, queue, event),
-          }),
-        );
+        const { events, missing: counts } = applied;
         for (const [table, count] of counts) missing.set(table, (missing.get(table) ?? 0) + count);
         await countMissing(target, queue, counts);
         const finished = !divisible || events < limit;
@@ -214,10 +204,10 @@ class Replay {
         } else {
           await target.query(
             `insert into londiste.replay_progress as p (queue_name, consumer_name, tick_id, done_event)
-             select $1, $2, $3, max(ev_id) from pg_temp.londiste_batch
+             values ($1, $2, $3, $4)
              on conflict on constraint replay_progress_pkey
              do update set tick_id = excluded.tick_id, done_event = excluded.done_event`,
-            [queue, worker, batch.cur_tick_id],
+            [queue, worker, batch.cur_tick_id, applied.last],
           );
         }
         return { events, finished };
@@ -229,6 +219,16 @@ class Replay {
         throw new DeadlineError(`batch ${batch.batch_id} of ${queue}`, { cause: error });
       throw error;
     });
+  }
+
+  /** The tables whose rows are applied here, as they are now. */
+  async #tables(): Promise<ReadonlyMap<string, RealTable>> {
+    const tables = new Map<string, RealTable>();
+    for (const table of await subscriptions(this.#target, this.#queue)) {
+      if (table.state === 'ok' && holdsRows(table))
+        tables.set(table.name, await realTable(this.#target, table, this.#settings));
+    }
+    return tables;
   }
 
   async #doneEvent(batch: SourceBatch): Promise<bigint | undefined> {

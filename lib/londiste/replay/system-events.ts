@@ -1,6 +1,6 @@
 import { SkytoolsError } from '../../platform/errors.ts';
 import type { Client } from '../../postgres/connect.ts';
-import type { SystemEvent } from '../apply/run.ts';
+import type { SystemEvent } from '../apply/intake.ts';
 import { call } from '../errors.ts';
 import { executeScript } from './execute.ts';
 
