@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CopyBytes } from '../../../lib/londiste/apply/copy-bytes.ts';
+import type { RowKind } from '../../../lib/londiste/apply/event-type.ts';
 import { decodeRow, layoutOf } from '../../../lib/londiste/apply/layout.ts';
 import { JsonTranscoder, room, UrlencodedTranscoder } from '../../../lib/londiste/apply/transcode.ts';
 import { encodeUrlencoded, type TextRow } from '../../../lib/pgq/codecs/urlencoded.ts';
@@ -39,7 +40,7 @@ const rows = fc
 
 describe.each(['urlencoded', 'json'] as const)('a row in %s', (name) => {
   const { type, encode, Transcoder } = FORMATS[name];
-  const kind = { kind: 'row', format: name, operation: 0, key: ['id'] } as const;
+  const kind: RowKind = { kind: 'row', format: name, operation: 0, key: ['id'] };
 
   it('reaches COPY as it was, in one piece or cut anywhere', () => {
     fc.assert(
