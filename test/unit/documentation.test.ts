@@ -26,3 +26,13 @@ it.each(documents)('every link of %s leads somewhere', (document) => {
     expect(headings, link).toContain(heading);
   }
 });
+
+it('every test that test/README.md promises exists', () => {
+  const text = readFileSync(path.join(root, 'test/README.md'), 'utf8');
+  const promised = [...text.matchAll(/`([\w/.-]+\.test\.ts)`: (.+?) \|$/gm)];
+  expect(promised.length).toBeGreaterThan(20);
+  for (const [, file, name] of promised) {
+    const source = readFileSync(path.join(root, 'test', file!), 'utf8');
+    expect(source.includes(name!), `${file}: ${name}`).toBe(true);
+  }
+});
