@@ -110,6 +110,7 @@ export async function recover(
     },
   });
   const cluster = await clusterOf(server, () => rmSync(home, { recursive: true, force: true }));
+  if (options.standby) return cluster;
   await until('the end of recovery', async () => {
     const [row] = await cluster.query<{ recovering: boolean }>('select pg_is_in_recovery() as recovering');
     return row?.recovering === false;

@@ -6,14 +6,18 @@ import { IN_MEMORY_BYTES } from '../archive/archive.ts';
 /** A segment while it arrives: in memory, or in a temporary file if segments are large. */
 export class SegmentBuffer {
   readonly name: string;
-  readonly #memory: Buffer | undefined;
+  #memory: Buffer | undefined;
   readonly #file: string | undefined;
   readonly #descriptor: number | undefined;
+  readonly #spare: Buffer[];
+  #holders = 1;
 
-  constructor(name: string, segmentSize: number) {
+  /** @param spare memory of segments that are stored: as garbage it would wait for its collection */
+  constructor(name: string, segmentSize: number, spare: Buffer[]) {
     this.name = name;
+    this.#spare = spare;
     if (segmentSize <= IN_MEMORY_BYTES) {
-      this.#memory = Buffer.allocUnsafeSlow(segmentSize);
+      this.#memory = spare.pop() ?? Buffer.allocUnsafeSlow(segmentSize);
     } else {
       this.#file = path.join(tmpdir(), `skytools-${process.pid}-${name}`);
       this.#descriptor = openSync(this.#file, 'w+', 0o600);
@@ -40,7 +44,15 @@ export class SegmentBuffer {
     return this.#memory ?? this.#file!;
   }
 
-  discard(): void {
+  /** Keeps the bytes until one more {@link release}: a piece of it is being stored. */
+  retain(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    if (--this.#holders > 0) return;
+    if (this.#memory) this.#spare.push(this.#memory);
+    this.#memory = undefined;
     if (this.#descriptor === undefined) return;
     closeSync(this.#descriptor);
     rmSync(this.#file!, { force: true });

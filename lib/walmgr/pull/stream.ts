@@ -60,6 +60,7 @@ export class WalStream {
   #durable: Lsn;
   #serverEnd: Lsn;
   #buffer: SegmentBuffer | undefined;
+  readonly #spare: Buffer[] = [];
   /** Where the pieces of the current segment end. */
   #pieced: Lsn;
   readonly #uploads = new Map<bigint, Promise<void>>();
@@ -71,7 +72,8 @@ export class WalStream {
   #ending = false;
   #paused = false;
   #caughtUp = false;
-  #lastPiece = performance.now();
+  /** The first piece goes at once: the run before may have ended seconds ago. */
+  #lastPiece = Number.NEGATIVE_INFINITY;
 
   constructor(archive: WalArchive, options: StreamOptions) {
     this.#archive = archive;
@@ -113,7 +115,7 @@ export class WalStream {
       clearInterval(turn);
       // Also when the server went away: what has arrived is stored, and the next run needs less of it again.
       await Promise.allSettled([...this.#uploads.values(), this.#storing]);
-      this.#buffer?.discard();
+      this.#buffer?.release();
     }
     return {
       durable: this.#durable,
@@ -165,7 +167,7 @@ export class WalStream {
     for (let at = 0; at < bytes.length; ) {
       const offset = offsetInSegment(this.#received, this.#size);
       const taken = Math.min(bytes.length - at, this.#size - offset);
-      this.#buffer ??= new SegmentBuffer(this.#nameOf(this.#received), this.#size);
+      this.#buffer ??= new SegmentBuffer(this.#nameOf(this.#received), this.#size, this.#spare);
       this.#buffer.write(bytes.subarray(at, at + taken), offset);
       this.#received = asLsn(this.#received + BigInt(taken));
       this.#bytes += taken;
@@ -196,7 +198,7 @@ export class WalStream {
         this.#command.fail(error);
         throw error;
       })
-      .finally(() => buffer.discard());
+      .finally(() => buffer.release());
     upload.catch(() => {});
     this.#uploads.set(segno, upload);
     if (this.#uploads.size >= IN_FLIGHT && !this.#paused) {
@@ -249,12 +251,17 @@ export class WalStream {
     if (buffer) {
       const endOffset = offsetInSegment(end, this.#size);
       const base = end - BigInt(endOffset);
-      while (this.#pieced < end && this.#buffer === buffer) {
-        const start = this.#pieced > base ? Number(this.#pieced - base) : 0;
-        const stop = Math.min(endOffset, start + LIVE_PIECE_BYTES);
-        await storeLive(this.#archive, buffer.name, start, buffer.read(start, stop));
-        this.#pieces++;
-        this.#pieced = higherLsn(this.#pieced, asLsn(base + BigInt(stop)));
+      buffer.retain();
+      try {
+        while (this.#pieced < end && this.#buffer === buffer) {
+          const start = this.#pieced > base ? Number(this.#pieced - base) : 0;
+          const stop = Math.min(endOffset, start + LIVE_PIECE_BYTES);
+          await storeLive(this.#archive, buffer.name, start, buffer.read(start, stop));
+          this.#pieces++;
+          this.#pieced = higherLsn(this.#pieced, asLsn(base + BigInt(stop)));
+        }
+      } finally {
+        buffer.release();
       }
     }
     // Pieces before the current one are whole segments on their way: wait for them before claiming to hold more.

@@ -6,7 +6,7 @@ import { sha256 } from '../archive/codec.ts';
 import { compareWithManifest, type ManifestFile, parseManifest } from '../backup/manifest.ts';
 import { type BackupRecord, MANIFEST_FILE } from '../backup/record.ts';
 import { extractVolume } from './extract.ts';
-import { recoverySettings } from './settings.ts';
+import { recoverySettings, standbySettings } from './settings.ts';
 import { chooseBackup, type RecoveryTarget } from './target.ts';
 
 export interface RestoreOptions {
@@ -17,6 +17,8 @@ export interface RestoreOptions {
   backup?: string;
   /** New places of tablespaces, by their old place. A tablespace's old place must be empty otherwise. */
   tablespaceMap?: Record<string, string>;
+  /** Make a standby instead of a copy that goes its own way; `primary`: connect string of the server it follows. */
+  standby?: { primary?: string };
   /** How PostgreSQL starts `wal fetch`, with %f and %p. */
   fetchCommand: string;
   /** Volumes fetched at once. */
@@ -102,8 +104,15 @@ export async function restore(archive: WalArchive, options: RestoreOptions): Pro
   }
   await writeFile(path.join(directory, MANIFEST_FILE), manifestObject.body, { mode: 0o600 });
   await mapTablespaces(directory, record, places);
-  await prepareRecovery(directory, recoverySettings(target, options.fetchCommand, timeline));
-  return { did: record, files: seen.size, next: await nextSteps(directory) };
+  const { standby, fetchCommand } = options;
+  await prepareRecovery(
+    directory,
+    standby ? 'standby.signal' : 'recovery.signal',
+    standby
+      ? standbySettings(fetchCommand, standby.primary)
+      : recoverySettings(target, fetchCommand, timeline),
+  );
+  return { did: record, files: seen.size, next: await nextSteps(directory, standby !== undefined) };
 }
 
 function tablespacePlaces(record: BackupRecord, map: Record<string, string>): Map<string, string> {
@@ -141,13 +150,13 @@ async function mapTablespaces(
   await writeFile(path.join(directory, 'tablespace_map'), lines.join(''), { mode: 0o600 });
 }
 
-async function prepareRecovery(directory: string, settings: string): Promise<void> {
+async function prepareRecovery(directory: string, signal: string, settings: string): Promise<void> {
   await mkdir(path.join(directory, 'pg_wal', 'archive_status'), { recursive: true, mode: 0o700 });
   await appendFile(path.join(directory, 'postgresql.auto.conf'), settings, { mode: 0o600 });
-  await writeFile(path.join(directory, 'recovery.signal'), '', { mode: 0o600 });
+  await writeFile(path.join(directory, signal), '', { mode: 0o600 });
 }
 
-async function nextSteps(directory: string): Promise<string[]> {
+async function nextSteps(directory: string, isStandby: boolean): Promise<string[]> {
   const hasConfig = await stat(path.join(directory, 'postgresql.conf')).catch(() => undefined);
   const version = (await readFile(path.join(directory, 'PG_VERSION'), 'utf8').catch(() => '')).trim();
   return [
@@ -157,7 +166,16 @@ async function nextSteps(directory: string): Promise<string[]> {
           `put postgresql.conf and pg_hba.conf where PostgreSQL ${version} looks for them; the backup has none`,
         ]),
     `start the server as the owner of ${directory}: pg_ctl -D ${directory} start`,
-    'it recovers to the target and then accepts writes on a new timeline; check the data',
-    'archive_mode is off in the copy: `alter system reset archive_mode` and restart once it is the one to keep, then take a backup',
+    ...(isStandby ? STANDBY_STEPS : RECOVERY_STEPS),
   ];
 }
+
+const STANDBY_STEPS = [
+  'it follows its primary; `select pg_promote()` makes it the primary, on a new timeline',
+  'archive_mode is off in it: `alter system reset archive_mode` before the restart after which it shall be archived',
+];
+
+const RECOVERY_STEPS = [
+  'it recovers to the target and then accepts writes on a new timeline; check the data',
+  'archive_mode is off in the copy: `alter system reset archive_mode` and restart once it is the one to keep, then take a backup',
+];

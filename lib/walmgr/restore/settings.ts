@@ -7,6 +7,28 @@ function serverTime(time: string): string {
   return time.trim().replace('T', ' ').replace(/Z$/, '+00');
 }
 
+const HEAD = '\n# written by skytools wal restore\n';
+
+const format = (lines: readonly (readonly [string, string])[]) =>
+  HEAD + lines.map(([name, value]) => `${name} = ${quote(value)}\n`).join('');
+
+/**
+ * The lines of postgresql.auto.conf that make a standby, which follows its primary and, where that has no WAL for it, the
+ * archive.
+ *
+ * @param command how PostgreSQL starts `wal fetch`, with %f and %p
+ * @param primary connect string of the primary; without it the standby lives on the archive alone
+ */
+export function standbySettings(command: string, primary: string | undefined): string {
+  return format([
+    // A standby tries again by itself: a fault must not end it.
+    ['restore_command', command.replace(' wal fetch ', ' wal fetch --standby ')],
+    ['recovery_target_timeline', 'latest'],
+    ...(primary === undefined ? [] : [['primary_conninfo', primary] as const]),
+    ['archive_mode', 'off'],
+  ]);
+}
+
 /**
  * The lines of postgresql.auto.conf that lead PostgreSQL 12 to 18 to a target.
  *
@@ -32,5 +54,5 @@ export function recoverySettings(target: RecoveryTarget, command: string, timeli
   put('recovery_target_action', 'promote');
   // The copy must not write into the archive it came from before somebody has looked at it.
   put('archive_mode', 'off');
-  return `\n# written by skytools wal restore\n${lines.map(([name, value]) => `${name} = ${quote(value)}\n`).join('')}`;
+  return format(lines);
 }

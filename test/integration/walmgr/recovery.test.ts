@@ -35,6 +35,7 @@ beforeAll(async () => {
   await primary.query("select pg_create_restore_point('before_payday')");
   await primary.query('update account set balance = balance + 100');
   await primary.query('select pg_switch_wal()');
+  seen.beforeDoubling = await checksum(primary, 'account');
   await primary.query('begin');
   await primary.query('update account set balance = balance * 2');
   const [xid] = await primary.query<{ xid: string }>('select pg_current_xact_id()::text as xid');
@@ -71,6 +72,12 @@ test.each([
   },
   60_000,
 );
+
+test('just before a transaction, which is the last one left out', async () => {
+  const copy = await recover(s3, 'main', { target: { xid: moment.xid, inclusive: false } });
+  expect(await checksum(copy, 'account')).toBe(seen.beforeDoubling);
+  await copy.stop();
+}, 60_000);
 
 test('without a target everything archived comes back', async () => {
   const copy = await recover(s3, 'main');

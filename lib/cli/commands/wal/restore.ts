@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { UsageError } from '../../../platform/errors.ts';
 import { type Cli, wholeNumber } from '../../cli.ts';
 import { formatBytes } from '../../output.ts';
 import { type ArchiveOptions, withArchive, withArchiveOptions } from './archive.ts';
@@ -16,6 +17,8 @@ interface RestoreCommandOptions extends ArchiveOptions {
   backup?: string;
   tablespaceMap?: Record<string, string>;
   parallel?: number;
+  standby?: boolean;
+  primary?: string;
   fetchCommand: string;
 }
 
@@ -35,6 +38,8 @@ export function registerRestoreCommand(cli: Cli, wal: Command): void {
         .option('--timeline <id>', 'a number, or latest', timeline)
         .option('--backup <name>', 'default: the newest that ended before the target')
         .option('--tablespace-map <old=new>', 'another place for a tablespace; repeatable', mapping)
+        .option('--standby', 'make a standby, which follows the archive, and the server of --primary')
+        .option('--primary <conninfo>', 'with --standby: connect string of the server to follow')
         .option('--parallel <n>', 'parts of the backup fetched at once', wholeNumber)
         .option('--fetch-command <command>', 'how PostgreSQL starts skytools', 'skytools'),
     ),
@@ -44,9 +49,14 @@ export function registerRestoreCommand(cli: Cli, wal: Command): void {
         "skytools wal restore --cluster main --to /srv/pg/data --target-time '2026-11-22T20:14:59Z'",
         'the moment before the accident',
       ],
+      [
+        "skytools wal restore --cluster main --to /srv/pg/data --standby --primary 'host=db user=replica'",
+        'a standby',
+      ],
     ],
     async (context, _args, options: RestoreCommandOptions) =>
       withArchive(context, options, async (archive, location) => {
+        refuseStandbyTarget(options);
         const { restore } = await import('../../../walmgr/restore/restore.ts');
         const bar = await progressBar(context, 'restoring');
         const result = await restore(archive, {
@@ -64,6 +74,9 @@ export function registerRestoreCommand(cli: Cli, wal: Command): void {
           onProgress: bar.update,
           ...(options.backup === undefined ? {} : { backup: options.backup }),
           ...(options.tablespaceMap === undefined ? {} : { tablespaceMap: options.tablespaceMap }),
+          ...(options.standby
+            ? { standby: options.primary === undefined ? {} : { primary: options.primary } }
+            : {}),
           ...(options.parallel === undefined ? {} : { parallel: options.parallel }),
         }).finally(bar.stop);
         const { did, files, next } = result;
@@ -75,6 +88,22 @@ export function registerRestoreCommand(cli: Cli, wal: Command): void {
         );
       }),
   );
+}
+
+/** A standby has no target: it goes on. @throws UsageError WAL_TARGET_INVALID */
+function refuseStandbyTarget(options: RestoreCommandOptions): void {
+  const { targetTime, targetLsn, targetName, targetXid, immediate } = options;
+  const hasTarget = [targetTime, targetLsn, targetName, targetXid, immediate].some(
+    (value) => value !== undefined,
+  );
+  if (options.standby && hasTarget) {
+    throw new UsageError('WAL_TARGET_INVALID', 'a standby has no recovery target', {
+      hint: 'give either --standby or a target',
+    });
+  }
+  if (options.primary !== undefined && !options.standby) {
+    throw new UsageError('WAL_TARGET_INVALID', '--primary is for a standby', { hint: 'add --standby' });
+  }
 }
 
 function timeline(text: string): number | 'latest' {
