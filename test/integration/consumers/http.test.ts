@@ -264,3 +264,17 @@ it('two workers at once send every request once', async () => {
   await Promise.all([stack.consume(), stack.consume(), stack.consume()]);
   expect(sent()).toEqual([[1, 2, 3]]);
 });
+
+it('subconsumers share the batches, and each leaves an endpoint that is down alone', async () => {
+  const stack = await stackOf({ subconsumers: 2, attempts: 1 });
+  await stack.produce(...some(2));
+  await stack.produce(['t3', 'data 3']);
+  endpoint.answer = () => ({ status: 503 });
+  for (let run = 0; run < 4; run++) await stack.consume();
+  expect(endpoint.requests).toHaveLength(2);
+  await stack.letProbe();
+  endpoint.answer = () => ({ status: 200 });
+  for (let run = 0; run < 3; run++) expect(await stack.consume()).toBe(true);
+  expect(sent().slice(2).sort()).toEqual([[1, 2], [expect.any(Number)]]);
+  expect(await stack.source.query('select * from pgq.consumer_circuit')).toEqual([]);
+});

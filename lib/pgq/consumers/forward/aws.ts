@@ -34,6 +34,30 @@ export function answered(entries: readonly Entry[], failed: readonly FailedEntry
   return { kind: 'taken', refused, again, reason: failed[0]?.code ?? 'unknown' };
 }
 
+/** A batch call of SQS or SNS, whose entries have their index as id. */
+export async function sendBatch(
+  entries: readonly Entry[],
+  call: () => Promise<{
+    Failed?:
+      | { Id: string | undefined; Code: string | undefined; SenderFault: boolean | undefined }[]
+      | undefined;
+  }>,
+): Promise<Outcome> {
+  try {
+    const { Failed = [] } = await call();
+    return answered(
+      entries,
+      Failed.map(({ Id, Code, SenderFault }) => ({
+        index: Number(Id),
+        code: Code,
+        ofTheSender: SenderFault === true,
+      })),
+    );
+  } catch (error) {
+    return thrown(error);
+  }
+}
+
 /** What came of a call for which the SDK throws. Names only: messages may hold what was sent. */
 export function thrown(error: unknown): Outcome {
   const {

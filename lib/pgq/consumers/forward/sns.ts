@@ -2,14 +2,13 @@ import type { ConsumerOfKind } from '../../../platform/config.ts';
 import { fillTemplate } from '../../../platform/template.ts';
 import type { PgqEvent } from '../../event.ts';
 import {
-  answered,
   attributeBytes,
   attributesOf,
   bodyOf,
   ENTRIES_OF_A_CALL,
   fifoFields,
   keptClients,
-  thrown,
+  sendBatch,
   within,
 } from './aws.ts';
 import type { Destination } from './destination.ts';
@@ -41,12 +40,13 @@ export async function snsDestination(consumer: ConsumerOfKind<'sns'>): Promise<D
     encode(event, batch) {
       const body = bodyOf(event, consumer);
       const around = attributeBytes(attributesOf(attributes, event, batch));
+      // Refuses an event without a group here, before it is part of a call.
       fifoFields(groupId, database, event, batch);
       return { body, bytes: Buffer.byteLength(body) + around + (subjectOf(event, batch)?.length ?? 0) };
     },
-    async send(entries, batch, timeoutMs) {
-      try {
-        const { Failed = [] } = await client.send(
+    send: (entries, batch, timeoutMs) =>
+      sendBatch(entries, () =>
+        client.send(
           new PublishBatchCommand({
             TopicArn: topicArn,
             PublishBatchRequestEntries: entries.map(({ event, body }, index) => ({
@@ -58,18 +58,7 @@ export async function snsDestination(consumer: ConsumerOfKind<'sns'>): Promise<D
             })),
           }),
           within(timeoutMs),
-        );
-        return answered(
-          entries,
-          Failed.map(({ Id, Code, SenderFault }) => ({
-            index: Number(Id),
-            code: Code,
-            ofTheSender: SenderFault === true,
-          })),
-        );
-      } catch (error) {
-        return thrown(error);
-      }
-    },
+        ),
+      ),
   };
 }

@@ -1,14 +1,13 @@
 import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { ConsumerOfKind } from '../../../platform/config.ts';
 import {
-  answered,
   attributeBytes,
   attributesOf,
   bodyOf,
   ENTRIES_OF_A_CALL,
   fifoFields,
   keptClients,
-  thrown,
+  sendBatch,
   within,
 } from './aws.ts';
 import type { Destination } from './destination.ts';
@@ -28,12 +27,13 @@ export function sqsDestination(consumer: ConsumerOfKind<'sqs'>): Destination {
     encode(event, batch) {
       const body = bodyOf(event, consumer);
       const own = attributeBytes(attributesOf(attributes, event, batch));
+      // Refuses an event without a group here, before it is part of a call.
       fifoFields(groupId, database, event, batch);
       return { body, bytes: Buffer.byteLength(body) + own };
     },
-    async send(entries, batch, timeoutMs) {
-      try {
-        const { Failed = [] } = await client.send(
+    send: (entries, batch, timeoutMs) =>
+      sendBatch(entries, () =>
+        client.send(
           new SendMessageBatchCommand({
             QueueUrl: queueUrl,
             Entries: entries.map(({ event, body }, index) => ({
@@ -44,19 +44,8 @@ export function sqsDestination(consumer: ConsumerOfKind<'sqs'>): Destination {
             })),
           }),
           within(timeoutMs),
-        );
-        return answered(
-          entries,
-          Failed.map(({ Id, Code, SenderFault }) => ({
-            index: Number(Id),
-            code: Code,
-            ofTheSender: SenderFault === true,
-          })),
-        );
-      } catch (error) {
-        return thrown(error);
-      }
-    },
+        ),
+      ),
   };
 }
 
