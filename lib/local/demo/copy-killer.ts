@@ -7,6 +7,8 @@ import { SET } from './replicated-set.ts';
 
 /** Between two looks, in milliseconds. */
 const LOOK_EVERY_MS = 50;
+/** The same where the state before the shortest one, `do-sync`, has been seen. */
+const LOOK_SHARPLY_MS = 5;
 /** How long a state is held for a copy to come, in milliseconds: some ticks. */
 const HOLD_MS = 5_000;
 /** An invocation is killed within so many milliseconds of its start. */
@@ -52,7 +54,8 @@ export class CopyKiller {
       const victim = await this.#choose();
       if (victim !== undefined && (await this.#strike(victim.table, victim.state)))
         this.#counts.set(victim.state, (this.#counts.get(victim.state) ?? 0) + 1);
-      await sleep(LOOK_EVERY_MS);
+      const sharply = this.#counts.has('catching-up') && !this.#counts.has('do-sync');
+      await sleep(sharply ? LOOK_SHARPLY_MS : LOOK_EVERY_MS);
     }
   }
 

@@ -118,7 +118,7 @@ class Replay {
     let events = 0;
     let finished = true;
     const missing: MissingCounts = new Map();
-    const skipped = !isNext(batch, this.#state.completed_tick, this.#queue, worker);
+    const skipped = !(await this.#isNext(batch));
     if (!skipped) {
       do {
         const part = await this.#applyPart(batch, missing);
@@ -136,6 +136,22 @@ class Replay {
       did: { node, batch: batch.batch_id, tick: batch.cur_tick_id, events, finished, skipped, missingRows },
       next: 'again',
     };
+  }
+
+  /**
+   * Whether the batch is still to be applied.
+   *
+   * @throws BusyError where another replay has gone on since the state was read
+   */
+  async #isNext(batch: SourceBatch): Promise<boolean> {
+    const { completed_tick: seen, worker_name: worker } = this.#state;
+    try {
+      return isNext(batch, seen, this.#queue, worker);
+    } catch (error) {
+      const { completed_tick: now } = await nodeState(this.#target, this.#queue);
+      if (now === seen) throw error;
+      throw new BusyError(`replay of ${this.#queue}`, { subject: { queue: this.#queue, consumer: worker } });
+    }
   }
 
   /** The whole batch in one transaction; on a leaf as much of it as fits into the time left, with its position. */

@@ -5,6 +5,7 @@ import { copyStep } from '../../../lib/londiste/copy/copy.ts';
 import type { NodeScope } from '../../../lib/londiste/place.ts';
 import { replayBatch } from '../../../lib/londiste/replay/replay.ts';
 import { BusyError } from '../../../lib/platform/errors.ts';
+import type { TestDatabase } from '../../support/postgres.ts';
 import { type Cascade, cascade, QUEUE, rowsOf } from './cascade.ts';
 
 /** A set whose nodes have a table, in sync. */
@@ -24,9 +25,10 @@ const ITEM = 'create table public.item (id int primary key, name text)';
 const same = async (set: Cascade, table = 'item') =>
   expect(await rowsOf(set.leaf, table)).toEqual(await rowsOf(set.root, table));
 
-/** A scope in which something happens around one statement of the subscriber. */
+/** A scope in which something happens around one statement at a node. */
 function around(
   set: Cascade,
+  node: TestDatabase,
   wanted: (statement: string) => boolean,
   happens: (client: pg.Client, run: () => Promise<unknown>) => Promise<unknown>,
 ): NodeScope {
@@ -34,7 +36,7 @@ function around(
     ...set.scope,
     database: (name, body) =>
       set.scope.database(name, (client) => {
-        if (name === set.leaf.name) {
+        if (name === node.name) {
           const query = client.query.bind(client) as (...parameters: unknown[]) => Promise<unknown>;
           client.query = ((...parameters: unknown[]) =>
             typeof parameters[0] === 'string' && wanted(parameters[0])
@@ -73,6 +75,7 @@ it('fault 3: a connection that the server ends in the middle of a batch leaves n
   await set.tick();
   const scope = around(
     set,
+    set.leaf,
     (statement) => statement.includes('set_consumer_completed'),
     async (client, run) => {
       const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
@@ -93,6 +96,7 @@ it('fault 4: a COMMIT whose answer is lost is not applied again', async () => {
   let lost = 0;
   const scope = around(
     set,
+    set.leaf,
     (statement) => /(^|; )commit$/.test(statement),
     async (client, run) => {
       const answer = await run();
@@ -111,6 +115,31 @@ it('fault 4: a COMMIT whose answer is lost is not applied again', async () => {
   });
   await same(set);
   expect(await set.leaf.query('select missing_rows from londiste.table_health')).toEqual([]);
+});
+
+it('fault 5: a replay that another has overtaken since it looked at the position ends quietly', async () => {
+  const set = await withTable(ITEM);
+  const change = async (n: number) => {
+    await set.root.query(`insert into item values (${n}, 'row')`);
+    await set.tick();
+  };
+  await change(1);
+  let overtaken = false;
+  const scope = around(
+    set,
+    set.root,
+    (statement) => statement.includes('next_batch_custom') && !overtaken,
+    async (_client, run) => {
+      overtaken = true;
+      await set.replay();
+      await change(2);
+      return run();
+    },
+  );
+  await expect(replayBatch(scope, set.leaf.name, QUEUE)).rejects.toBeInstanceOf(BusyError);
+  expect(await set.leaf.query(`select cur_error from pgq_node.local_state`)).toEqual([{ cur_error: null }]);
+  await set.replay();
+  await same(set);
 });
 
 it('fault 5: of several workers at the chunks of one table each takes another, and every row comes once', async () => {
