@@ -1,6 +1,7 @@
 import { Cli, createCommand } from './cli.ts';
 import { registerCompletionCommand } from './commands/completion.ts';
 import { registerConsumerCommands } from './commands/consumer.ts';
+import { registerCostCommand } from './commands/cost.ts';
 import { registerDeadCommands } from './commands/dead.ts';
 import { registerDoctorCommand } from './commands/doctor.ts';
 import { registerEventCommands } from './commands/event.ts';
@@ -40,6 +41,7 @@ const REGISTER = [
   registerNewCommand,
   registerInvokeCommand,
   registerSmokeCommand,
+  registerCostCommand,
   registerLocalCommand,
   registerCompletionCommand,
 ];
