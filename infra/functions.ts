@@ -126,4 +126,14 @@ export const functions: readonly FunctionSpec[] = [
     hints: 'none',
     archive: 'read',
   },
+  // Called by the deployment itself (`npm run deploy`), one call for all databases.
+  {
+    name: 'migrate',
+    timeoutSeconds: 900,
+    memoryMb: 256,
+    triggers: [],
+    sends: [],
+    connects: true,
+    hints: 'none',
+  },
 ];

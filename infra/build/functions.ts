@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
+import { packageVersion } from '../../lib/cli/version.ts';
 import { withSmokeConsumers } from '../../lib/pgq/consumers/smoke.ts';
 import { BUNDLED_CONFIG, type Config } from '../../lib/platform/config.ts';
 import { loadConfigFile } from '../../lib/platform/config-file.ts';
@@ -11,6 +12,7 @@ import { functions } from '../functions.ts';
 import { consumerRights } from './consumer-rights.ts';
 import { RDS_ROOTS } from './rds-roots.ts';
 import { slim } from './slim.ts';
+import { composeSql } from './sql.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
@@ -39,6 +41,7 @@ const common: BuildOptions = {
   mainFields: ['module', 'main'],
   banner: { js: REQUIRE },
   external: ['pg-native', ...IN_RUNTIME],
+  define: { 'process.env.SKYTOOLS_VERSION': JSON.stringify(packageVersion()) },
   absWorkingDir: root,
   logLevel: 'warning',
   plugins: [slim],
@@ -83,6 +86,7 @@ export async function buildFunctions(configFile: string, output: string): Promis
     await replaceFile(path.join(directory, BUNDLED_CONFIG), bundled);
     await bundle(path.join(root, 'functions', `${name}.ts`), path.join(directory, 'index.mjs'));
   }
+  await replaceFile(path.join(output, 'migrate', 'skytools.sql'), composeSql());
   await bundleHandlers(config, configFile, path.join(output, 'consume'));
   await replaceFile(path.join(output, CONSUMER_RIGHTS), JSON.stringify(consumerRights(config)));
 }

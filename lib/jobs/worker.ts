@@ -2,7 +2,7 @@ import type { Context, SQSBatchItemFailure, SQSBatchResponse, SQSEvent, SQSRecor
 import type pg from 'pg';
 import { bundledConfig, type Config, databaseConfig } from '../platform/config.ts';
 import { Deadline } from '../platform/deadline.ts';
-import { BusyError, DeadlineError } from '../platform/errors.ts';
+import { BusyError, DeadlineError, SkytoolsError } from '../platform/errors.ts';
 import { logError, logger, publishMetrics } from '../platform/logger.ts';
 import { forgetSecrets, resolveSecret } from '../platform/secrets.ts';
 import { hasSqlState } from '../postgres/errors.ts';
@@ -69,6 +69,9 @@ export function jobHandler<Kind extends JobKind>(
   };
 }
 
+/** A wake-up for what was dropped since it was sent: there is nothing to do, now or later. */
+const GONE = new Set(['PGQ_NOT_SUBSCRIBED', 'PGQ_QUEUE_MISSING', 'LONDISTE_NODE_MISSING']);
+
 async function handleRecord<Kind extends JobKind>(
   kind: Kind,
   record: SQSRecord,
@@ -85,6 +88,10 @@ async function handleRecord<Kind extends JobKind>(
   } catch (error) {
     if (error instanceof BusyError) {
       logger.debug('another invocation is at work', { problem: error.toJSON() });
+      return true;
+    }
+    if (error instanceof SkytoolsError && GONE.has(error.code)) {
+      logger.warn('gone', { problem: error.toJSON() });
       return true;
     }
     if (error instanceof DeadlineError && job) {

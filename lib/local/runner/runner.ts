@@ -23,6 +23,8 @@ export interface RunnerOptions {
   readonly region: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** The manifest's queues where a deployment has made them already; they are made otherwise. */
+  readonly queues?: ReadonlyMap<string, QueueHandle>;
   /** Given to every function, under its own environment. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Receives what functions write and how they fail; nothing is shown by default. */
@@ -73,7 +75,7 @@ export async function startRunner(manifest: Manifest, options: RunnerOptions): P
   const { endpoint, region, accessKeyId, secretAccessKey, clock = systemClock } = options;
   const sqs = new SQSClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey } });
   const chaos = new Chaos(options.chaos);
-  const queues = await createQueues(sqs, manifest.queues);
+  const queues = options.queues ?? (await createQueues(sqs, manifest.queues));
   const guard = new ProcessGuard();
   const hosts = new Map<string, FunctionHost>();
   const mappings: EventSourceMapping[] = [];

@@ -5,6 +5,9 @@ import { timelineDigits, type WalFile } from '../wal/name.ts';
 /** Version of the layout below; in `archive.json` and in every object's metadata. */
 export const LAYOUT_VERSION = 1;
 
+/** Where `skytools smoke` puts what belongs to no cluster; in no archive, even one that has the whole bucket. */
+export const SMOKE_PREFIX = 'skytools-smoke/';
+
 /** Where an archive lies. */
 export interface ArchiveLocation {
   bucket: string;

@@ -1,4 +1,5 @@
 import type { Config } from '../../platform/config.ts';
+import { SMOKE_PREFIX } from '../archive/location.ts';
 import { clusterConfig } from '../config.ts';
 
 /** The part of an S3 event that is used (documentation, "Event message structure"). */
@@ -30,7 +31,7 @@ export function jobOfNotification(
       const prefix = location.prefix === '' ? '' : `${location.prefix}/`;
       return location.bucket === record.s3?.bucket?.name && key.startsWith(prefix);
     });
-    return cluster === undefined || !/\/(wal|history)\//.test(key)
+    return cluster === undefined || key.startsWith(SMOKE_PREFIX) || !/\/(wal|history)\//.test(key)
       ? []
       : [{ v: 1, kind: 'wal-archive', cluster, key }];
   });

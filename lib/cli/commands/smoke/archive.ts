@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SkytoolsError } from '../../../platform/errors.ts';
 import { WalArchive } from '../../../walmgr/archive/archive.ts';
-import type { ArchiveLocation } from '../../../walmgr/archive/location.ts';
+import { type ArchiveLocation, SMOKE_PREFIX } from '../../../walmgr/archive/location.ts';
 import { fetchWal } from '../../../walmgr/fetch/fetch.ts';
 import { makeSegment } from '../../../walmgr/wal/made-up.ts';
 import { type SmokeScope, seconds } from './scope.ts';
@@ -19,7 +19,7 @@ const NOISE = 4 << 20;
 
 /**
  * A WAL segment is put into the bucket and fetched again, bit by bit the same; put twice it is accepted, with other content
- * refused. Everything lies under a prefix of its own beside the archive, which is not touched.
+ * refused. Everything lies under a prefix of its own in the archive's bucket; the archive is not touched.
  *
  * @throws SkytoolsError SMOKE_WRONG, and what the archive itself throws
  */
@@ -28,7 +28,7 @@ export async function checkArchive(
   location: ArchiveLocation,
   run: string,
 ): Promise<string> {
-  const prefix = [location.prefix, 'skytools-smoke', run].filter(Boolean).join('/');
+  const prefix = `${SMOKE_PREFIX}${run}`;
   const spool = await mkdtemp(path.join(tmpdir(), 'skytools-smoke-'));
   const archive = await WalArchive.claim({ ...location, prefix }, CLUSTER);
   try {
