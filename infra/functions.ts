@@ -15,6 +15,10 @@ export interface FunctionSpec {
   timeoutSeconds: number;
   memoryMb: number;
   triggers: FunctionTrigger[];
+  /** Invocations at the same time, reserved: with `connections` the bound of what the databases see. */
+  concurrency: number;
+  /** Most connections that one invocation holds at a time, to all databases together. */
+  connections: number;
   /** Kinds of messages it sends: the queues its role may send to. */
   sends: JobKind[];
   /** Reads connect strings, and so secrets. */
@@ -37,6 +41,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 10,
     memoryMb: 128,
     triggers: [{ schedule: 'rate(1 minute)' }],
+    concurrency: 1,
+    connections: 0,
     sends: ['tick'],
     connects: false,
     hints: 'read',
@@ -46,6 +52,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 60,
     memoryMb: 256,
     triggers: [{ queue: 'tick', batchSize: 1, maximumConcurrency: 10 }],
+    concurrency: 10,
+    connections: 1,
     sends: ['tick', 'consume', 'maintain', 'replay', 'copy', 'wal-archive', 'backup'],
     connects: true,
     hints: 'write',
@@ -55,6 +63,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 300,
     memoryMb: 256,
     triggers: [{ queue: 'maintain', batchSize: 1, maximumConcurrency: 5 }],
+    concurrency: 5,
+    connections: 1,
     sends: ['maintain'],
     connects: true,
     hints: 'none',
@@ -64,6 +74,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 300,
     memoryMb: 512,
     triggers: [{ queue: 'consume', batchSize: 1, maximumConcurrency: 20 }],
+    concurrency: 20,
+    connections: 2,
     sends: ['consume', 'tick'],
     connects: true,
     hints: 'none',
@@ -73,6 +85,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 300,
     memoryMb: 512,
     triggers: [{ queue: 'replay', batchSize: 1, maximumConcurrency: 10 }],
+    concurrency: 10,
+    connections: 2,
     sends: ['replay'],
     connects: true,
     hints: 'none',
@@ -82,6 +96,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 300,
     memoryMb: 512,
     triggers: [{ queue: 'copy', batchSize: 1, maximumConcurrency: 8 }],
+    concurrency: 8,
+    connections: 2,
     sends: ['copy', 'replay'],
     connects: true,
     hints: 'none',
@@ -91,6 +107,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 300,
     memoryMb: 512,
     triggers: [{ queue: 'wal-archive', batchSize: 1, maximumConcurrency: 5 }],
+    concurrency: 5,
+    connections: 2,
     sends: ['wal-archive', 'backup'],
     connects: true,
     hints: 'none',
@@ -101,6 +119,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 900,
     memoryMb: 1024,
     triggers: [{ queue: 'backup', batchSize: 1, maximumConcurrency: 2 }],
+    concurrency: 2,
+    connections: 2,
     sends: ['wal-archive', 'backup'],
     connects: true,
     hints: 'none',
@@ -111,6 +131,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 10,
     memoryMb: 256,
     triggers: [{ functionUrl: true }],
+    concurrency: 5,
+    connections: 0,
     sends: [],
     connects: true,
     hints: 'none',
@@ -121,6 +143,8 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 10,
     memoryMb: 256,
     triggers: [{ functionUrl: true }],
+    concurrency: 5,
+    connections: 0,
     sends: [],
     connects: true,
     hints: 'none',
@@ -132,8 +156,14 @@ export const functions: readonly FunctionSpec[] = [
     timeoutSeconds: 900,
     memoryMb: 256,
     triggers: [],
+    concurrency: 1,
+    connections: 1,
     sends: [],
     connects: true,
     hints: 'none',
   },
 ];
+
+/** Most connections to all databases together, when every function is as busy as it may be. */
+export const connectionBound = (): number =>
+  functions.reduce((sum, { concurrency, connections }) => sum + concurrency * connections, 0);

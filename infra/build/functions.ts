@@ -30,7 +30,8 @@ const IN_RUNTIME = [
 /** Read by serverless.yml. */
 const CONSUMER_RIGHTS = 'consumer-rights.json';
 
-const common: BuildOptions = {
+/** How every function is bundled. */
+export const bundleOptions: BuildOptions = {
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -57,7 +58,12 @@ async function replaceFile(file: string, content: string | Uint8Array): Promise<
 
 /** Bundles one TypeScript file into one ES module. */
 async function bundle(source: string, target: string): Promise<void> {
-  const { outputFiles } = await build({ ...common, entryPoints: [source], outfile: target, write: false });
+  const { outputFiles } = await build({
+    ...bundleOptions,
+    entryPoints: [source],
+    outfile: target,
+    write: false,
+  });
   for (const file of outputFiles) await replaceFile(file.path, file.contents);
 }
 

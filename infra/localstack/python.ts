@@ -69,11 +69,8 @@ async function virtualEnvironment(name: string, packages: readonly string[]): Pr
   return path.join(directory, 'bin');
 }
 
-/** LocalStack from PyPI: some 500 MB on disk, a minute or two the first time. */
+/** LocalStack from PyPI, and cfn-lint, which it needs itself: some 500 MB on disk, a minute or two the first time. */
 export const installLocalStack = (): Promise<string> =>
   virtualEnvironment('localstack', [`localstack-core[runtime]==${LOCALSTACK_VERSION}`]);
-
-/** The checker of CloudFormation templates. */
-export const installCfnLint = (): Promise<string> => virtualEnvironment('cfn-lint', ['cfn-lint==1.58.0']);
 
 if (import.meta.main) console.log(await installLocalStack());

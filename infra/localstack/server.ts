@@ -16,6 +16,8 @@ const LOOK_MS = 200;
 export interface LocalStack {
   readonly endpoint: string;
   readonly region: string;
+  /** Directory of its Python programs, cfn-lint among them. */
+  readonly programs: string;
   /** What every client needs to reach it, as environment variables. */
   readonly environment: Readonly<Record<string, string>>;
   /** Its log so far. */
@@ -78,6 +80,7 @@ export async function startLocalStack(): Promise<LocalStack> {
   return {
     endpoint,
     region,
+    programs,
     environment: {
       AWS_ENDPOINT_URL: endpoint,
       AWS_REGION: region,

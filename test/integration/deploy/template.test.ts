@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { functions, MAX_RECEIVES, VISIBILITY_FACTOR } from '../../../infra/functions.ts';
+import { connectionBound, functions, MAX_RECEIVES, VISIBILITY_FACTOR } from '../../../infra/functions.ts';
 import { queueVariable } from '../../../lib/jobs/sender.ts';
 
 interface Resource {
@@ -55,15 +55,17 @@ describe('the packaged template', () => {
       p.MemorySize,
       p.Runtime,
       p.Architectures,
+      p.ReservedConcurrentExecutions,
     ]);
     expect(deployed.sort()).toEqual(
       functions
-        .map(({ name, timeoutSeconds, memoryMb }) => [
+        .map(({ name, timeoutSeconds, memoryMb, concurrency }) => [
           name,
           timeoutSeconds,
           memoryMb,
           'nodejs24.x',
           ['arm64'],
+          concurrency,
         ])
         .sort(),
     );
@@ -119,10 +121,8 @@ describe('the packaged template', () => {
       ...(spec.connects ? ['secretsmanager:GetSecretValue', 'ssm:GetParameter'] : []),
       ...(spec.hints === 'none' ? [] : ['s3:GetObject', 's3:ListBucket']),
       ...(spec.archive === undefined ? [] : ['s3:GetObject', 's3:ListBucket']),
-      ...(spec.archive === undefined || spec.archive === 'read'
-        ? []
-        : ['s3:PutObject', 's3:AbortMultipartUpload']),
-      ...(spec.archive === 'expire' ? ['s3:DeleteObject'] : []),
+      ...(spec.archive === undefined || spec.archive === 'read' ? [] : ['s3:PutObject']),
+      ...(spec.archive === 'expire' ? ['s3:AbortMultipartUpload', 's3:DeleteObject'] : []),
       ...(spec.hints === 'write' ? ['s3:PutObject'] : []),
     ];
     expect(actionsOf(statements).sort()).toEqual(expected.sort());
@@ -172,5 +172,84 @@ describe('the packaged template', () => {
       expect(anchor, `alarm "${alarm.AlarmDescription}" names no section`).toBeDefined();
       expect(manual.toLowerCase()).toContain(`## ${anchor!.replaceAll('-', ' ')}`);
     }
+  });
+
+  it('holds nothing of an account, a region or an organisation', () => {
+    const text = JSON.stringify(resources);
+    expect(text).not.toMatch(/\b\d{12}\b/);
+    expect(text).not.toMatch(/arn:aws:|[a-z]{2}-[a-z]+-\d(?!\w)/);
+    expect(text).not.toMatch(/subnet-|sg-[0-9a-f]|AKIA/);
+  });
+
+  it('bounds the connections to the databases by reserved concurrency, as the guide says', async () => {
+    for (const { name, concurrency, triggers } of functions) {
+      for (const trigger of triggers)
+        if ('queue' in trigger) expect([name, trigger.maximumConcurrency]).toEqual([name, concurrency]);
+    }
+    const guide = await readFile('docs/guides/deploy.md', 'utf8');
+    expect(guide).toContain(`**${connectionBound()} connections**`);
+    for (const { name, concurrency, connections } of functions) {
+      if (connections === 0) continue;
+      expect(guide).toContain(
+        `| \`${name}\` | ${concurrency} | ${connections} | ${concurrency * connections} |`,
+      );
+    }
+  });
+
+  it('puts every function that connects into the VPC, if there is one, and none that does not', () => {
+    for (const { name, connects } of functions) {
+      const { VpcConfig } = properties<{ VpcConfig?: { 'Fn::If': unknown[] } }>(
+        `${capital(name)}LambdaFunction`,
+      );
+      expect([name, VpcConfig?.['Fn::If'][0]]).toEqual([name, connects ? 'InVpc' : undefined]);
+      const { ManagedPolicyArns } = properties<{ ManagedPolicyArns?: unknown }>(`${capital(name)}Role`);
+      expect([name, ManagedPolicyArns !== undefined]).toEqual([name, connects]);
+    }
+  });
+
+  it('keeps every queue and bucket encrypted, and every bucket closed to the public', () => {
+    for (const [name, { Properties: p }] of ofType('AWS::SQS::Queue'))
+      expect([name, p.SqsManagedSseEnabled]).toEqual([name, true]);
+    for (const [name, { Properties: p }] of ofType('AWS::S3::Bucket')) {
+      expect([name, Object.keys(p)]).toEqual([name, expect.arrayContaining(['BucketEncryption'])]);
+      if (name === 'ServerlessDeploymentBucket') continue;
+      expect([name, Object.values(p.PublicAccessBlockConfiguration as unknown as object)]).toEqual([
+        name,
+        [true, true, true, true],
+      ]);
+    }
+  });
+
+  it('writes WAL once: the bucket itself refuses a PUT that could overwrite, and keeps what is removed', () => {
+    const statements = properties<{ PolicyDocument: { Statement: Record<string, unknown>[] } }>(
+      'WalBucketPolicy',
+    ).PolicyDocument.Statement;
+    expect(statements.find(({ Sid }) => Sid === 'WrittenOnce')).toMatchObject({
+      Effect: 'Deny',
+      Principal: '*',
+      Action: 's3:PutObject',
+      Condition: { Null: { 's3:if-none-match': 'true' } },
+    });
+    expect(properties<Record<string, unknown>>('WalBucket')).toMatchObject({
+      VersioningConfiguration: { Status: 'Enabled' },
+      ObjectLockEnabled: { 'Fn::If': ['Locked', true, { Ref: 'AWS::NoValue' }] },
+    });
+    expect(resources.WalBucket).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+  });
+
+  it('shows every function and every queue on its dashboard', () => {
+    const body = properties<{ DashboardBody: { 'Fn::Sub': string } }>('Dashboard').DashboardBody['Fn::Sub'];
+    const { widgets } = JSON.parse(body) as { widgets: unknown[] };
+    const shown = JSON.stringify(widgets);
+    for (const { name, triggers } of functions) {
+      expect(shown).toContain(`"skytools-dev-${name}"`);
+      for (const trigger of triggers)
+        if ('queue' in trigger) expect(shown).toContain(`"skytools-dev-${trigger.queue}-dead"`);
+    }
+  });
+
+  it('keeps logs for a time that can be chosen', () => {
+    const logs = ofType('AWS::Logs::LogGroup').map(([, { Properties: p }]) => p.RetentionInDays);
+    expect(logs).toEqual(functions.map(() => 30));
   });
 });
