@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type pg from 'pg';
 import { type Cli, wholeNumber } from '../../cli.ts';
 import type { CommandContext } from '../../context.ts';
 import { countingBar, londisteContext, patience, WAIT_SECONDS } from './scope.ts';
@@ -6,7 +7,7 @@ import { countingBar, londisteContext, patience, WAIT_SECONDS } from './scope.ts
 /** Waits for the tables of a node, with a bar on a terminal and a line for each table. */
 export async function waitForTables(
   context: CommandContext,
-  client: import('pg').Client,
+  client: pg.Client,
   queue: string,
   seconds: number,
 ): Promise<number> {
