@@ -203,10 +203,14 @@ longTest(
     await primary.query('create table t (x text)');
     const archive = await claim(primary, 'partial');
     await backup(primary, archive);
-    const standby = await recover(s3, 'partial', {
+    const restored = await recover(s3, 'partial', {
       standby: { primary: `host=127.0.0.1 port=${primary.server.port} user=postgres` },
-      settings: { archive_mode: 'on', archive_command: pushTo('partial') },
     });
+    // As its next steps say, for the time after its promotion.
+    await restored.query('alter system reset archive_mode');
+    await restored.server.halt('fast');
+    const { dataDirectory } = restored.server;
+    const standby = await startCluster({ dataDirectory, archiveCommand: pushTo('partial') });
     await primary.query("insert into t values ('both')");
     await until('the standby', async () => (await checksum(standby, 't')) === (await checksum(primary, 't')));
     const old = await checksum(primary, 't');
@@ -330,7 +334,8 @@ test.skipIf(!isLong || !debian)(
       });
       await restored.query('create extension amcheck');
       await restored.end();
-      await run(tool('pg_amcheck'), ['--heapallindexed', '-d', copy.url()]);
+      const where = ['--host=127.0.0.1', `--port=${copy.port}`, '--username=postgres'];
+      await run(tool('pg_amcheck'), ['--heapallindexed', ...where, '--database=postgres']);
       expect((await readFile(path.join(to, 'backup_manifest'), 'utf8')).length).toBeGreaterThan(0);
     } finally {
       await copy?.halt('immediate');
