@@ -8,7 +8,7 @@ const HEADER_BYTES = 5;
 
 /**
  * A socket that reads into one buffer again and again, and lends whole messages of it to its `data` listeners: pg's parser
- * keeps nothing of a chunk that ends with a message. With a buffer for each read, as usual, a base backup spends a third of
+ * keeps nothing of a chunk that ends with a message. With a buffer for each read, as usual, a base backup spends a quarter of
  * its time on the garbage collections that hundreds of megabytes of them bring about. Not for TLS, which Node.js reads
  * otherwise, nor for its negotiation, which is no message.
  */
