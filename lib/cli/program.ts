@@ -1,6 +1,7 @@
 import { Cli, createCommand } from './cli.ts';
 import { registerCompletionCommand } from './commands/completion.ts';
 import { registerConsumerCommands } from './commands/consumer.ts';
+import { registerCopyCommands } from './commands/copy/register.ts';
 import { registerCostCommand } from './commands/cost.ts';
 import { registerDeadCommands } from './commands/dead.ts';
 import { registerDoctorCommand } from './commands/doctor.ts';
@@ -37,6 +38,7 @@ const REGISTER = [
   registerTriggerCommands,
   registerQadminCommand,
   registerLondisteCommands,
+  registerCopyCommands,
   registerWalCommands,
   registerNewCommand,
   registerInvokeCommand,

@@ -73,28 +73,32 @@ const STEP_MS = 5_000;
  */
 export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' | 'again'> {
   const { scope, database, target, queue, consumer, job, limit } = run;
+  // An index that the rows refuse as they are now: a later batch may mend them.
+  let refused: unknown;
   while (scope.deadline.allows(STEP_MS)) {
     const { completed } = await position(target, queue, consumer);
     const exact = completed >= job.untilTick!;
-    const put = await putBackNext(
-      scope,
-      database,
-      target,
-      job,
-      exact ? ['index', 'unique'] : ['index'],
-      limit,
-    );
-    if (put === 'done') continue;
-    if (put === 'busy') return 'wait';
-    await analyzeOnce(target, job, quoteQualified(job.destTable));
+    if (refused === undefined) {
+      const kinds = exact ? (['index', 'unique'] as const) : (['index'] as const);
+      const put = await putBackNext(scope, database, target, job, kinds, limit).catch((error) => {
+        if (!exact) throw error;
+        refused = error;
+        return undefined;
+      });
+      if (put === 'done') continue;
+      if (put === 'busy') return 'wait';
+    }
     const worker = (await nodeState(target, queue)).completed_tick;
-    if (exact) {
+    if (exact && refused === undefined) {
+      await analyzeOnce(target, job, quoteQualified(job.destTable));
       if (completed === worker && (await handOver(run))) return 'done';
       // The node goes on while the copy does: let it wait for the last few batches.
       if (completed < worker) await stopWorker(run);
     }
     const applied = await applyNext(run, worker, exact);
-    if (applied !== 'applied') return applied;
+    if (applied === 'applied') continue;
+    if (refused !== undefined) throw refused;
+    return applied;
   }
   return 'again';
 }
@@ -175,7 +179,7 @@ async function applyNext(
               strict: false,
               setAside: false,
               onSystemEvent: async ({ type }) => {
-                if (type === 'EXECUTE' && job.ranges === 'block' && !exact) throw new SourceChanged();
+                if (type === 'EXECUTE' && job.ranges === 'block' && !exact) throw new SourceChanged(job);
               },
             }),
           { readOnly: true, deadline, subject: { queue, table: table.name } },

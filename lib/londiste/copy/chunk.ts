@@ -18,7 +18,17 @@ export interface CopiedChunk extends CopyResult {
 }
 
 /** What the chunks were cut from is not there any more: a column came or went, the table was written anew. */
-export class SourceChanged extends Error {}
+export class SourceChanged extends SkytoolsError {
+  override name = 'SourceChanged';
+
+  constructor(job: CopyJob) {
+    super('COPY_SOURCE_CHANGED', `${job.sourceTable} was altered during its copy`, {
+      subject: subjectOf(job),
+      retryable: true,
+      hint: 'the copy begins again by itself',
+    });
+  }
+}
 
 /** Where a chunk goes to and comes from. */
 export interface ChunkPlace {
@@ -28,6 +38,9 @@ export interface ChunkPlace {
   limit: number;
   deadline: Deadline;
 }
+
+/** A chunk takes as long as there is time for, which the deadline says: on the command line it may be a day. In milliseconds. */
+const LONGEST_CHUNK_MS = 24 * 3_600_000;
 
 interface Chunk extends Range {
   nr: number;
@@ -71,7 +84,7 @@ export async function copyChunk(
         const copied = await transaction(
           source,
           () => keepingAlive(target, () => pass(source, target, job, real, chunk)),
-          { readOnly: true, deadline, subject },
+          { readOnly: true, deadline, statementTimeoutMs: LONGEST_CHUNK_MS, subject },
         );
         // With the rows: a chunk is copied once, whatever happens.
         await target.query(
@@ -80,7 +93,7 @@ export async function copyChunk(
         );
         return { ...copied, nr: chunk.nr };
       },
-      { deadline, subject },
+      { deadline, statementTimeoutMs: LONGEST_CHUNK_MS, subject },
     );
   } catch (error) {
     if (hasSqlState(error, '40P01')) throw new BusyError(`copy of ${job.destTable}`, { subject });
@@ -103,7 +116,7 @@ async function pass(
   await source.query(TEXT_SETTINGS);
   const from = await sourceTable(source, job.sourceTable);
   if (columnsOf(from) !== job.sourceColumns || (job.ranges === 'block' && from.file !== job.sourceFile))
-    throw new SourceChanged();
+    throw new SourceChanged(job);
   const columns = from.columns.filter(
     ({ column, generated }) => !generated && !real.columns.get(column)?.generated,
   );

@@ -1,3 +1,4 @@
+import { SkytoolsError } from '../../platform/errors.ts';
 import type { Client } from '../../postgres/connect.ts';
 
 /** Rows of one table on their way here, as `londiste.copy_job` has it. */
@@ -49,3 +50,8 @@ export const subjectOf = (job: Pick<CopyJob, 'id' | 'queue' | 'destTable'>) => (
   table: job.destTable,
   ...(job.queue === null ? { job: String(job.id) } : { queue: job.queue }),
 });
+
+export const unknownCopy = (id: bigint) =>
+  new SkytoolsError('COPY_UNKNOWN', `there is no copy on demand with the number ${id}`, {
+    hint: '`skytools copy list` shows those of a database',
+  });

@@ -11,9 +11,9 @@ import { copyLimit, DEFAULTS } from '../settings.ts';
 import { type RealTable, realTable } from '../tables.ts';
 import { copyChunk, SourceChanged } from './chunk.ts';
 import type { CopyStepResult } from './copy.ts';
-import { type CopyJob, jobById, subjectOf } from './job.ts';
+import { type CopyJob, jobById, subjectOf, unknownCopy } from './job.ts';
 import { storeCut } from './plan.ts';
-import { cutByKey, whole } from './ranges.ts';
+import { cutByKey, pieces, whole } from './ranges.ts';
 import { type SourceTable, sourceTable, TEXT_SETTINGS } from './source-table.ts';
 import { analyzeOnce, putBackNext } from './structure.ts';
 
@@ -40,6 +40,8 @@ const schema = v.strictObject({
   /** What becomes of rows that are here. */
   existing: v.optional(v.picklist(['refuse', 'truncate', 'keep']), 'refuse'),
   oneSnapshot: v.optional(v.boolean(), false),
+  /** Bytes of the table at the source that one chunk should hold. */
+  chunkBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(8192)), DEFAULTS.chunkBytes),
 });
 
 /** A wish for copies, as the command line or a message has it. */
@@ -61,6 +63,8 @@ export interface OrderedTable {
   dest: string;
   /** Of the table at the source, without indexes. */
   bytes: bigint;
+  /** About so many. */
+  chunks: number;
   /** Whether it will be made. */
   make: boolean;
 }
@@ -97,7 +101,8 @@ export async function checkOrder(
         checkColumns(from, real);
         if (order.existing === 'refuse') await refuseRows(target, real);
       }
-      tables.push({ source: table, dest, bytes: from.bytes, make });
+      const chunks = order.oneSnapshot || from.key.length === 0 ? 1 : pieces(from, order.chunkBytes);
+      tables.push({ source: table, dest, bytes: from.bytes, chunks, make });
     }
     return tables;
   });
@@ -157,7 +162,7 @@ async function refuseRows(target: pg.Client, real: RealTable): Promise<void> {
  * @returns the numbers of its copies; those of the first time where the name has been used
  */
 export async function placeOrder(scope: NodeScope, target: pg.Client, order: CopyOrder): Promise<bigint[]> {
-  const known = await jobsOf(target, order.name);
+  const known = await jobsOfOrder(target, order.name);
   if (known.length > 0) return known;
   const tables = await checkOrder(scope, target, order);
   if (tables.some(({ make }) => make)) {
@@ -168,15 +173,15 @@ export async function placeOrder(scope: NodeScope, target: pg.Client, order: Cop
   }
   return transaction(target, async () => {
     await target.query('select pg_advisory_xact_lock(hashtext($1))', [`londiste.order ${order.name}`]);
-    const meanwhile = await jobsOf(target, order.name);
+    const meanwhile = await jobsOfOrder(target, order.name);
     if (meanwhile.length > 0) return meanwhile;
     for (const { source, dest, bytes } of tables) {
       await target.query(
         `with j as (
            insert into londiste.copy_job (source_node, source_table, dest_table, source_bytes, condition, keep_rows)
            values ($2, $3, $4, $5, $6, $7) returning job_id)
-         insert into londiste.copy_order (job_id, order_name, existing, one_snapshot)
-         select job_id, $1, $8, $9 from j`,
+         insert into londiste.copy_order (job_id, order_name, existing, one_snapshot, chunk_bytes)
+         select job_id, $1, $8, $9, $10 from j`,
         [
           order.name,
           order.from,
@@ -187,14 +192,16 @@ export async function placeOrder(scope: NodeScope, target: pg.Client, order: Cop
           order.existing === 'keep',
           order.existing,
           order.oneSnapshot,
+          order.chunkBytes,
         ],
       );
     }
-    return jobsOf(target, order.name);
+    return jobsOfOrder(target, order.name);
   });
 }
 
-async function jobsOf(target: pg.Client, order: string): Promise<bigint[]> {
+/** The copies that were asked for under a name. */
+export async function jobsOfOrder(target: pg.Client, order: string): Promise<bigint[]> {
   const { rows } = await target.query<{ id: bigint }>(
     'select job_id as id from londiste.copy_order where order_name = $1 order by 1',
     [order],
@@ -206,6 +213,7 @@ interface OrderRow {
   state: 'waiting' | 'in-copy' | 'building' | 'done' | 'cancelled';
   existing: CopyOrder['existing'];
   oneSnapshot: boolean;
+  chunkBytes: number;
 }
 
 interface OrderRun {
@@ -227,7 +235,7 @@ export async function orderStep(scope: NodeScope, database: string, id: bigint):
   return scope.database(database, async (target) => {
     const job = await jobById(target, id);
     const order = await target.query<OrderRow>(
-      'select state, existing, one_snapshot as "oneSnapshot" from londiste.copy_order where job_id = $1',
+      'select state, existing, one_snapshot as "oneSnapshot", chunk_bytes::float8 as "chunkBytes" from londiste.copy_order where job_id = $1',
       [id],
     );
     if (job === undefined || order.rows[0] === undefined) throw unknownCopy(id);
@@ -251,11 +259,6 @@ export async function orderStep(scope: NodeScope, database: string, id: bigint):
     }
   });
 }
-
-export const unknownCopy = (id: bigint | string) =>
-  new SkytoolsError('COPY_UNKNOWN', `there is no copy on demand with the number ${id}`, {
-    hint: '`skytools copy list` shows those of a database',
-  });
 
 const IDLE: CopyStepResult = { did: { step: 'nothing' }, next: 'idle' };
 
@@ -293,7 +296,7 @@ async function planOrder({ scope, target, job, order, limit }: OrderRun): Promis
       async () => {
         await source.query(TEXT_SETTINGS);
         const from = await sourceTable(source, job.sourceTable);
-        const cut = order.oneSnapshot ? whole : await cutByKey(source, from, real.key, DEFAULTS.chunkBytes);
+        const cut = order.oneSnapshot ? whole : await cutByKey(source, from, real.key, order.chunkBytes);
         return { from, cut };
       },
       { deadline: scope.deadline, readOnly: true },

@@ -1,4 +1,5 @@
 import type { Client } from '../../postgres/connect.ts';
+import { jobById, unknownCopy } from './job.ts';
 
 /** How far a copy is. */
 export interface CopyProgress {
@@ -42,4 +43,27 @@ export async function copyProgress(client: Client): Promise<CopyProgress[]> {
        from londiste.copy_progress()`,
   );
   return rows;
+}
+
+/** One copy, with what it is made of. */
+export interface CopyDetails extends CopyProgress {
+  /** A node; for a copy on demand a configured database. */
+  source: string;
+  sourceTable: string;
+  condition: string | null;
+  /** Names of what is off the table. */
+  off: string[];
+}
+
+/** @throws SkytoolsError COPY_UNKNOWN */
+export async function copyDetails(client: Client, id: bigint): Promise<CopyDetails> {
+  const job = await jobById(client, id);
+  const progress = (await copyProgress(client)).find((copy) => copy.job === id);
+  if (job === undefined || progress === undefined) throw unknownCopy(id);
+  const { rows } = await client.query<{ name: string }>(
+    'select name from londiste.copy_dropped where job_id = $1 and done is null order by nr',
+    [id],
+  );
+  const { sourceNode: source, sourceTable, condition } = job;
+  return { ...progress, source, sourceTable, condition, off: rows.map((row) => row.name) };
 }

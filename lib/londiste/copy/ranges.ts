@@ -28,8 +28,9 @@ const EVERYTHING: Range = { lowerKey: null, upperKey: null, lowerBlock: null, up
 /** One chunk. */
 export const whole: Cut = { ranges: 'whole', chunks: [EVERYTHING], sourceFile: null, newerThan: null };
 
-const pieces = (source: SourceTable, chunkBytes: number) =>
-  Math.min(MOST_CHUNKS, Math.ceil(Number(source.bytes) / chunkBytes));
+/** Into how many chunks a table is cut, about. */
+export const pieces = (source: SourceTable, chunkBytes: number): number =>
+  Math.max(1, Math.min(MOST_CHUNKS, Math.ceil(Number(source.bytes) / chunkBytes)));
 
 /**
  * Cuts by ranges of the primary key. One chunk for what is small, or has no key that is the key of the copy as well.

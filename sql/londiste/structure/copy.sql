@@ -64,6 +64,7 @@ create table if not exists londiste.copy_order (
     job_id          int8 not null,
     order_name      text not null,              -- asking twice under one name asks once
     existing        text not null,              -- what becomes of rows that are here
+    chunk_bytes     int8 not null,              -- of the source, in one chunk
     one_snapshot    boolean not null,           -- one chunk, and so one moment of the source
     state           text not null default 'waiting',
     problem         text,                       -- of the last attempt

@@ -1,32 +1,9 @@
-import type pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { resyncTable } from '../../../lib/londiste/admin/tables.ts';
 import { copyStep } from '../../../lib/londiste/copy/copy.ts';
-import type { NodeScope } from '../../../lib/londiste/place.ts';
 import { replayBatch } from '../../../lib/londiste/replay/replay.ts';
 import { type Cascade, cascade, QUEUE, rowsOf } from './cascade.ts';
-
-/** The scope of a process that dies when it is about to send its statement number `at`, of whatever connection. */
-function dying(set: Cascade, at: number): { scope: NodeScope; sent: () => number } {
-  let count = 0;
-  const cut = (client: pg.Client) =>
-    (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-  const open = new Set<pg.Client>();
-  const scope: NodeScope = {
-    ...set.scope,
-    database: (name, body) =>
-      set.scope.database(name, async (client) => {
-        open.add(client);
-        const query = client.query.bind(client);
-        client.query = ((...parameters: Parameters<typeof query>) => {
-          if (++count >= at) for (const other of open) cut(other);
-          return query(...parameters);
-        }) as typeof client.query;
-        return body(client);
-      }),
-  };
-  return { scope, sent: () => count };
-}
+import { dying } from './dying.ts';
 
 const change = (set: Cascade, n: number) =>
   set.root.query(`insert into item values (${n}, 'new'), (${n + 1000}, 'gone');
