@@ -54,7 +54,7 @@ describe('model: a copy under random changes, in random order of chunks, with cr
         await set.root.query(`truncate item, pair; insert into item select i, i, repeat('o', 150) from generate_series(0, 250) i;
           insert into pair select i, md5(i::text)::uuid, i + 1, repeat('p', 150) from generate_series(0, 250) i; analyze item, pair`);
         for (const table of tables)
-          await set.scope.database(set.leaf.name, (client) => resyncTable(client, QUEUE, table));
+          await set.scope.database(set.leaf.name, (client) => resyncTable(set.scope, client, QUEUE, table));
         for (const [kind, n] of moves) {
           const table = tables[n % 2]!;
           // What one step refuses another repeats; only the end counts.

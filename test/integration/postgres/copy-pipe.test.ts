@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { Deadline } from '../../../lib/platform/deadline.ts';
+import { connect, disconnect, isSevered } from '../../../lib/postgres/connect.ts';
+import { copyBetween } from '../../../lib/postgres/copy.ts';
+import { runDetached } from '../../../lib/postgres/detached.ts';
+import { testDatabase } from '../../support/postgres.ts';
+
+describe('rows passed from COPY to COPY', () => {
+  it('that the target refuses do not leave the source sending for ever', async () => {
+    const database = await testDatabase();
+    const [source, target] = [await connect(database.url), await connect(database.url)];
+    await target.query('create table few (id int primary key check (id < 10), t text)');
+    const copying = copyBetween(
+      source,
+      `copy (select i, repeat('x', 1000) from generate_series(1, 1000000) i) to stdout`,
+      target,
+      'copy few from stdin',
+    );
+    await expect(copying).rejects.toMatchObject({ code: 'PG_23514' });
+    expect(isSevered(source)).toBe(true);
+    await expect(source.query('rollback')).rejects.toThrow();
+    expect((await target.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    await disconnect(target);
+  });
+
+  it('take bounded memory, whatever the size of a value', async () => {
+    const database = await testDatabase();
+    const [source, target] = [await connect(database.url), await connect(database.url)];
+    const bytes = 100 * 2 ** 20;
+    await source.query('create table wide (t text); alter table wide alter t set storage external');
+    await source.query(`insert into wide select repeat('x', ${bytes})`);
+    await target.query('create table copied (t text); alter table copied alter t set storage external');
+    const before = process.memoryUsage().rss;
+    let most = 0;
+    const timer = setInterval(() => {
+      most = Math.max(most, process.memoryUsage().rss - before);
+    }, 10);
+    const copied = await copyBetween(
+      source,
+      'copy wide to stdout (format binary)',
+      target,
+      'copy copied from stdin (format binary)',
+    );
+    clearInterval(timer);
+    expect(copied).toMatchObject({ rows: 1 });
+    expect((await target.query('select length(t) as n from copied')).rows).toEqual([{ n: bytes }]);
+    expect(most).toBeLessThan(bytes * 0.8);
+    await Promise.all([disconnect(source), disconnect(target)]);
+  });
+});
+
+describe('a statement that may outlive its process', () => {
+  it('goes on in the server and commits when its deadline has come', async () => {
+    const database = await testDatabase();
+    await database.query('create table done (n int)');
+    await database.query(
+      `create function slow() returns void language sql as 'select pg_sleep(1.5); insert into done values (1)'`,
+    );
+    const client = await connect(database.url);
+    expect(await runDetached(client, 'select slow()', Deadline.after(200))).toBeUndefined();
+    expect(await database.query('select * from done')).toEqual([]);
+    for (let n = 0; (await database.query('select from done')).length === 0; n++) {
+      expect(n).toBeLessThan(300);
+      await sleep(50);
+    }
+    await disconnect(client);
+  });
+});
