@@ -16,6 +16,12 @@ function words(line: string): string[] {
   return (end < 0 ? found : found.slice(0, end)).map((word) => word.replace(/^(['"])(.*)\1$/, '$2'));
 }
 
+/** Commander keeps the name of a default command to itself. */
+const defaultOf = (group: Command): Command | undefined => {
+  const { _defaultCommandName: name } = group as unknown as { _defaultCommandName?: string | null };
+  return group.commands.find((candidate) => candidate.name() === name);
+};
+
 /** What is wrong with a command line, or nothing. A mention in running text may leave out arguments. */
 function fault(line: string, mention = false): string | undefined {
   let command: Command = program;
@@ -24,8 +30,13 @@ function fault(line: string, mention = false): string | undefined {
   for (let i = 0; i < rest.length; i++) {
     const word = rest[i]!;
     const sub = args === 0 ? command.commands.find((candidate) => candidate.name() === word) : undefined;
+    // A group's command whose name may be left out, as in `skytools copy orders`.
+    const implied = args === 0 && sub === undefined ? defaultOf(command) : undefined;
     if (sub) command = sub;
-    else if (word.startsWith('-') && word !== '-') {
+    else if (implied) {
+      command = implied;
+      i--;
+    } else if (word.startsWith('-') && word !== '-') {
       const name = word.replace(/=.*/, '');
       if (name === '--help') continue;
       const option = [...command.options, ...program.options].find(
