@@ -7,6 +7,9 @@ import type { Stage } from './stage.ts';
 /** Updates and deletes that found no row, by the table's name in the queue. */
 export type MissingCounts = Map<string, number>;
 
+/** Stands for LONDISTE_ROW_MISSING, which no server reports. */
+const ROW_MISSING = 'LD001';
+
 /** An event that the tables refused, and why. */
 export interface RefusedEvent {
   event: bigint;
@@ -105,7 +108,8 @@ async function applyOne(
     if (!isOfTheRows(error)) throw error;
     if (refused === undefined) throw eventRefused(seq, stage, error);
     await client.query('rollback to savepoint londiste_event; release savepoint londiste_event');
-    refused.push({ event: seq, sqlstate: error instanceof PostgresError ? error.report.sqlstate : 'LD001' });
+    const why = toSkytoolsError(error);
+    refused.push({ event: seq, sqlstate: why instanceof PostgresError ? why.report.sqlstate : ROW_MISSING });
   }
 }
 

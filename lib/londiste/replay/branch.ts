@@ -20,10 +20,25 @@ export async function forwarding(target: Client, state: NodeState): Promise<(() 
 }
 
 /** The combined queue of this database that a leaf writes into. */
-export const mergesInto = (state: NodeState): string | undefined =>
+const mergesInto = (state: NodeState): string | undefined =>
   state.node_type === 'leaf' && state.combined_queue !== null && state.combined_type === 'root'
     ? state.combined_queue
     : undefined;
+
+/** Whether a leaf only follows: a branch of its combined queue brings its rows. */
+export const followsCombined = (state: NodeState): boolean =>
+  state.node_type === 'leaf' && state.combined_type === 'branch';
+
+/** Tells the branches of the combined queue how far this partition has come in it: they move their own leaf of it. */
+export async function noteMergedTick(target: Client, state: NodeState, batch: SourceBatch): Promise<void> {
+  const combined = mergesInto(state);
+  if (combined === undefined) return;
+  await target.query(`select pgq.insert_event($1, 'pgq.tick-id', $2, $3, null, null, null)`, [
+    combined,
+    String(batch.cur_tick_id),
+    state.queue,
+  ]);
+}
 
 /**
  * Makes the batch's tick in the branch's queue: after the events are committed and in a transaction of its own, so that its

@@ -11,7 +11,7 @@ import { atLocation, type NodeScope } from '../place.ts';
 import { type NodeSettings, nodeSettings } from '../settings.ts';
 import { isNext, nextBatch, type SourceBatch } from '../source-batch.ts';
 import { holdsRows, type RealTable, realTable, subscriptions } from '../tables.ts';
-import { forwarding, makeTick } from './branch.ts';
+import { followsCombined, forwarding, makeTick, noteMergedTick } from './branch.ts';
 import { countMissing, forgetSnapshots, noteFaults, setAside } from './health.ts';
 import { obey } from './system-events.ts';
 
@@ -118,8 +118,12 @@ class Replay {
     let events = 0;
     let finished = true;
     const missing: MissingCounts = new Map();
+    const follows = followsCombined(this.#state);
+    // The combined branch has not come so far.
+    if (follows && batch.cur_tick_id > this.#state.completed_tick) return { did: undefined, next: 'idle' };
     const skipped = !(await this.#isNext(batch));
-    if (!skipped) {
+    if (follows) events = await this.#follow(batch);
+    else if (!skipped) {
       do {
         const part = await this.#applyPart(batch, missing);
         if (part === 'stopped') return { did: undefined, next: 'idle' };
@@ -144,7 +148,9 @@ class Replay {
    * @throws BusyError where another replay has gone on since the state was read
    */
   async #isNext(batch: SourceBatch): Promise<boolean> {
-    const { completed_tick: seen, worker_name: worker } = this.#state;
+    const { completed_tick: seen, combined_queue: combined, worker_name: worker } = this.#state;
+    // A merged leaf may find several applied: while its combined node was a branch, that one moved its position.
+    if (combined !== null && batch.cur_tick_id <= seen) return false;
     try {
       return isNext(batch, seen, this.#queue, worker);
     } catch (error) {
@@ -152,6 +158,38 @@ class Replay {
       if (now === seen) throw error;
       throw new BusyError(`replay of ${this.#queue}`, { subject: { queue: this.#queue, consumer: worker } });
     }
+  }
+
+  /**
+   * A batch of a leaf whose combined queue is a branch here: its rows come by that branch, which has moved this leaf's position
+   * beyond the batch. Only what is said of the cascade and of the set is obeyed.
+   */
+  async #follow(batch: SourceBatch): Promise<number> {
+    const [scope, target, queue] = [this.#scope, this.#target, this.#queue];
+    const options = { deadline: scope.deadline, subject: { queue } };
+    return transaction(
+      target,
+      async () => {
+        await hold(target, queue, this.#state.worker_name);
+        const { events } = await transaction(
+          this.#provider,
+          () =>
+            applyBatch(this.#provider, target, {
+              batch: batch.batch_id,
+              tables: async () => new Map(),
+              idempotent: false,
+              strict: false,
+              setAside: false,
+              onSystemEvent: async (event) => {
+                if (/^(?:pgq|londiste)\./.test(event.type)) await obey(target, queue, event);
+              },
+            }),
+          { readOnly: true, ...options },
+        );
+        return events;
+      },
+      options,
+    );
   }
 
   /** The whole batch in one transaction; on a leaf as much of it as fits into the time left, with its position. */
@@ -212,6 +250,7 @@ class Replay {
             'delete from londiste.replay_progress where queue_name = $1 and consumer_name = $2',
             [queue, worker],
           );
+          await noteMergedTick(target, this.#state, batch);
           await target.query('select pgq_node.set_consumer_completed($1, $2, $3)', [
             queue,
             worker,
@@ -265,6 +304,8 @@ class Replay {
       [queue, watermark],
     );
     if (rows[0]?.due) {
+      // A busy node is never idle: it looks at its tables as often as it tells of itself.
+      await noteFaults(provider, this.#target, queue);
       const { local_watermark: lowest } = await nodeState(this.#target, queue);
       await provider.query('select pgq_node.set_subscriber_watermark($1, $2, $3)', [queue, node, lowest]);
     }
