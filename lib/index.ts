@@ -9,6 +9,7 @@
  * ```
  */
 
+export { TickWaker, type TickWakerOptions } from './jobs/tick-waker.ts';
 export * from './pgq/index.ts';
 export type { Config, ConsumerConfig, DatabaseConfig } from './platform/config.ts';
 export {

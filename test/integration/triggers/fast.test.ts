@@ -145,6 +145,27 @@ describe.each(LEVELS)('a generated trigger of level %s', (level) => {
     expect(await database.query(refresh)).toEqual([{ n: 0 }]);
   });
 
+  test('a new name of the table or its schema is in the next event', async () => {
+    await create('logutriga', level);
+    const session = await database.connect();
+    await session.query(`insert into ${table} values (3)`);
+    const steps = [
+      [`alter table ${table} rename to renamed${count}`, `public.renamed${count}`],
+      [
+        `create schema s${count}; alter table renamed${count} set schema s${count}`,
+        `s${count}.renamed${count}`,
+      ],
+      [`alter schema s${count} rename to x${count}`, `x${count}.renamed${count}`],
+    ] as const;
+    for (const [id, [change, name]] of steps.entries()) {
+      await database.query(change);
+      await take();
+      await session.query(`insert into ${name} values ($1)`, [10 + id]);
+      expect(await database.query('select ev_extra1 from pgq.event_template')).toEqual([{ ev_extra1: name }]);
+    }
+    await take();
+  });
+
   test('a change of the key itself is seen at once', async () => {
     await create('logutriga', level);
     const session = await database.connect();
