@@ -154,6 +154,7 @@ async function startGraphile(url: string): Promise<Contender> {
     }>;
   };
   const pgPool = new pg.Pool({ connectionString: url, max: GRAPHILE_WORKERS + 1 });
+  pgPool.on('error', () => {});
   const options = { pgPool, logger: new worker.Logger(() => () => {}) };
   await worker.runMigrations(options);
   const utils = await worker.makeWorkerUtils(options);
