@@ -72,7 +72,8 @@ export default {
       severity: 'error',
       from: {
         path: '^(functions|lib)/',
-        pathNot: '^lib/(jobs/(sender|deployed-queues)|platform/secrets|local/|walmgr/|pgq/consumers/)',
+        pathNot:
+          '^lib/(jobs/(sender|deployed-queues|tick-waker)|platform/secrets|local/|walmgr/|pgq/consumers/)',
       },
       to: { path: '@aws-sdk/client-' },
     },
