@@ -66,9 +66,6 @@ export async function drill(options: DrillOptions): Promise<DrillResult> {
   const stack = await startStack();
   try {
     return await new Drill(stack, options).run();
-  } catch (error) {
-    options.say(`functions.log ends with:\n${lastLines(`${stack.directory}/functions.log`)}`);
-    throw error;
   } finally {
     await stopAll();
     await stack.close();
@@ -331,12 +328,34 @@ class Drill {
       if (unfinished === 0 && (await copied())) return;
       if (performance.now() > end) {
         say(`still unfinished: ${JSON.stringify(counts)}, all tables copied: ${await copied()}`);
+        await this.#explain();
         throw new SkytoolsError('DRILL_STUCK', `not consumed ${DRAIN_MS / 1000} s after the last change`, {
           hint: 'this is a bug: run the drill again with the same seed',
         });
       }
       await sleep(250);
     }
+  }
+
+  /** What keeps the work from being done: states, sessions, and the end of the log of what should have done it. */
+  async #explain(): Promise<void> {
+    const { say } = this.#options;
+    const show = async (database: 'provider' | 'subscriber', query: string) =>
+      say(
+        `${database}: ${JSON.stringify(await this.#stack[database].query(query, database).catch(errorMessage), null, 1)}`,
+      );
+    await show('provider', 'select * from pgq.get_consumer_info()');
+    await show('provider', 'select * from pgq.subscription');
+    await show('subscriber', 'select * from pgq_ext.completed_batch');
+    for (const database of ['provider', 'subscriber'] as const)
+      await show(
+        database,
+        `select pid, state, xact_start, wait_event, left(query, 120) as query from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`,
+      );
+    const log = readFileSync(`${this.#stack.directory}/functions.log`, 'utf8').split('\n');
+    const worker = log.filter((line) => /^(consume|replay|copy) /.test(line) || line.includes('"ERROR"'));
+    say(`functions.log, of its workers:\n${worker.slice(-60).join('\n')}`);
   }
 
   async #history(writers: Writers): Promise<History> {
@@ -431,11 +450,3 @@ class Drill {
 /** One text for the whole content of a table. */
 const contentOf = (table: string) =>
   `select count(*) || ' ' || coalesce(sum(hashtextextended(t::text, 0)), 0) as sum from ${table} t`;
-
-function lastLines(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').split('\n').slice(-20).join('\n');
-  } catch {
-    return '(empty)';
-  }
-}

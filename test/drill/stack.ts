@@ -131,6 +131,8 @@ export async function startStack(): Promise<DrillStack> {
           clock: fastClock(),
           ...(chaosSeed === undefined ? {} : { chaos: runnerChaos(chaosSeed) }),
         });
+        // Closed by whoever started it; if that did not come to pass, with the rest.
+        undo.push(() => runner.close(0));
         if (chaosSeed !== undefined) {
           emulator.sqs.chaos = QUEUE_CHAOS;
           for (const rule of FAULT_RULES) emulator.faults.add(rule);
