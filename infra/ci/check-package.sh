@@ -19,4 +19,16 @@ const config = parseConfig(defineConfig({ databases: { app: { url: 'env:APP_URL'
 if (config.databases.app.tick.intervalSeconds !== 5) throw new Error('defaults are not applied');
 JS
 node use.mjs
+
+# The README's own words, as an application: its configuration and its handler compile and are read by the command.
+readme="$OLDPWD/README.md"
+snippet() { awk -v first="$1" '/^```ts$/ { on = 1; text = ""; next } /^```$/ { if (on && index(text, first)) { printf "%s", text; exit } on = 0 } on { text = text $0 "\n" }' "$readme"; }
+snippet 'defineConfig' >skytools.config.ts
+snippet 'handleEvent' >mailer.ts
+[ -s skytools.config.ts ] && [ -s mailer.ts ]
+npm pkg set type=module >/dev/null
+npm install --no-audit --no-fund --save-dev typescript@6.0.3 @types/node@24.19.2 @types/pg@8.23.1
+npx tsc --noEmit --strict --module nodenext --target es2023 --types node --skipLibCheck skytools.config.ts mailer.ts
+told=$(npx skytools status --database nowhere 2>&1) && exit 1
+grep -q 'configured are: app, stats' <<<"$told" || { echo "$told"; exit 1; }
 echo 'packed package: installs, runs, and is importable'

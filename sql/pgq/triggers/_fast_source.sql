@@ -217,7 +217,7 @@ declare
   _skip pg_catalog.bool;
   _hint pg_catalog.text;%6$s
 begin
-  -- written by pgq.create_fast_trigger for %1$s
+  -- written by pgq.create_fast_trigger for the table with oid %1$s (its name could end this comment)
   if %2$s then
     null;
   else
@@ -237,7 +237,7 @@ begin
   end if;
 %4$s%5$s  return null;
 end;
-$source$, i_table, usable, classic, branches, inserts,
+$source$, i_table::pg_catalog.oid, usable, classic, branches, inserts,
       case when args.skip then E'\n  _txid pg_catalog.int8;' else '' end
         || (select pg_catalog.string_agg(pg_catalog.format(E'\n  _%s pg_catalog.text;', v), '') from pg_catalog.unnest(varying) v));
   end if;
@@ -249,7 +249,7 @@ declare
   _usable pg_catalog.bool;
   _row pg_catalog.record;
 begin
-  -- written by pgq.create_fast_trigger for %1$s
+  -- written by pgq.create_fast_trigger for the table with oid %1$s (its name could end this comment)
   _usable := %2$s;
   if _usable and pg_catalog.texteq(TG_OP, 'UPDATE') then
     -- both transition tables hold the rows in the order in which they were updated
@@ -279,7 +279,7 @@ begin
   end if;
 %7$s%8$s  return null;
 end;
-$source$, i_table, usable,
+$source$, i_table::pg_catalog.oid, usable,
     case when new_keys is null then 'true'
       else pg_catalog.format('(select row(%s) from old_table o) operator(pg_catalog.=) (select row(%s) from new_table n)',
         old_keys, new_keys) end,
