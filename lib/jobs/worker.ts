@@ -69,8 +69,11 @@ export function jobHandler<Kind extends JobKind>(
   };
 }
 
-/** A wake-up for what was dropped since it was sent: there is nothing to do, now or later. */
-const GONE = new Set(['PGQ_NOT_SUBSCRIBED', 'PGQ_QUEUE_MISSING', 'LONDISTE_NODE_MISSING']);
+/**
+ * A wake-up for what was dropped since it was sent: there is nothing to do, now or later. (A queue that is missing may be the
+ * one that a consumer writes to, and is to be made.)
+ */
+const GONE = new Set(['PGQ_NOT_SUBSCRIBED', 'LONDISTE_NODE_MISSING']);
 
 async function handleRecord<Kind extends JobKind>(
   kind: Kind,

@@ -127,6 +127,17 @@ export function openStatement(consumer: ConsumerSpec, cursor?: string): string {
 }
 
 /**
+ * Opens a consumer's batch in a transaction of its own, for effects that outlive a rollback of ours: they are known by the
+ * batch's id and end, which have to be the same in the next run. (Without that, a batch opened anew may end at a later tick.)
+ *
+ * @returns undefined where there is no batch
+ * @throws BusyError, PostgresError
+ */
+export async function openCommitted(client: Client, consumer: ConsumerSpec): Promise<BatchRow | undefined> {
+  return openedBatch(consumer, (await client.query<BatchRow>(openStatement(consumer))).rows[0]!);
+}
+
+/**
  * What {@link openStatement} answered; undefined where there is no batch.
  *
  * @throws BusyError

@@ -10,8 +10,7 @@ import {
   describe,
   holdBatch,
   mapped,
-  openedBatch,
-  openStatement,
+  openCommitted,
   readOptions,
   subjectOf,
 } from './consumer.ts';
@@ -138,8 +137,8 @@ async function consumeTracked(
   const subject = subjectOf(consumer);
   deadline.check(`consumer ${consumer.consumer}`);
   return mapped(subject, async () => {
-    // Committed by itself: the target will know this batch by its id, which must be the same after a crash.
-    const opened = openedBatch(consumer, (await source.query<BatchRow>(openStatement(consumer))).rows[0]!);
+    // The target will know this batch by its id.
+    const opened = await openCommitted(source, consumer);
     if (opened === undefined) return { did: undefined, next: 'idle' };
     const work = () =>
       applyHeld(source, target, consumer, batchId(opened.batch_id), handler, deadline, tracker);

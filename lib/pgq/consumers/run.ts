@@ -17,7 +17,7 @@ import { sqsDestination } from './forward/sqs.ts';
 import { queueLoader } from './queue-loader.ts';
 import { queueMover } from './queue-mover.ts';
 import { queueSplitter } from './queue-splitter.ts';
-import { s3Archive } from './s3-archive.ts';
+import { archiveBatch } from './s3-archive.ts';
 import { consumeShared } from './share.ts';
 import { tableDispatcher } from './table-dispatcher.ts';
 
@@ -90,7 +90,9 @@ export async function runConsumer(
     case 'eventbridge':
       return forward(consumer, await eventbridgeDestination(consumer));
     case 's3-archive':
-      return into(consumer.database, s3Archive(consumer));
+      return scope.database(consumer.database, (client) =>
+        consumeShared(client, consumer, (member) => archiveBatch(client, member, consumer, scope.deadline)),
+      );
     case 'handler': {
       const handler = await load(key);
       const verb = consumer.transactional ? consumeBatch : consumeLeasedBatch;

@@ -2,11 +2,23 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip, zstdCompress } from 'node:zlib';
 import type { ConsumerOfKind } from '../../platform/config.ts';
+import type { Deadline } from '../../platform/deadline.ts';
 import { DeadlineError, SkytoolsError } from '../../platform/errors.ts';
 import { S3Client } from '../../platform/s3/client.ts';
 import { fillTemplate } from '../../platform/template.ts';
+import type { Client } from '../../postgres/connect.ts';
 import type { Batch } from '../batch.ts';
+import {
+  busy,
+  type ConsumeResult,
+  type ConsumerSpec,
+  consumeBatch,
+  mapped,
+  openCommitted,
+  subjectOf,
+} from '../consumer.ts';
 import type { PgqEvent } from '../event.ts';
+import { batchId } from '../types.ts';
 import { keptClients } from './forward/aws.ts';
 import { EventRefused } from './forward/destination.ts';
 import { type DataForm, eventJson } from './forward/event-json.ts';
@@ -31,13 +43,39 @@ const clientOf = keptClients((place: string) => {
 });
 
 /**
+ * One batch of a queue into S3, or as much of it as one object holds.
+ *
+ * @param client connection to the queue's database
+ * @throws what `s3Archive` and consumeBatch throw
+ */
+export async function archiveBatch(
+  client: Client,
+  consumer: ConsumerSpec,
+  options: ArchiveOptions,
+  deadline: Deadline,
+): Promise<ConsumeResult> {
+  // Objects are named after the batch: one that a killed worker wrote must be found again under its name.
+  const opened = await mapped(subjectOf(consumer), () => openCommitted(client, consumer));
+  if (opened === undefined) return { did: undefined, next: 'idle' };
+  const archive = s3Archive(options);
+  const handler = {
+    async handleBatch(batch: Batch): Promise<void> {
+      // Another worker has ended it meanwhile, and this is the one behind it, opened by this transaction only.
+      if (batch.id !== batchId(opened.batch_id)) throw busy(consumer);
+      await archive.handleBatch(batch);
+    },
+  };
+  return consumeBatch(client, consumer, handler, deadline);
+}
+
+/**
  * Keeps the events of a queue as compressed NDJSON objects in S3, each once: an object's name and content follow from the
- * batch alone, it is written only where there is none, and the position moves after it. For consumeBatch; one run writes one
- * object, so that memory and the transaction's length are bounded.
+ * batch alone, it is written only where there is none, and the position moves after it. One run writes one object, so that
+ * memory and the transaction's length are bounded.
  *
  * @throws SkytoolsError ARCHIVE_CONFLICT where the object is there with other content; S3_*; DeadlineError
  */
-export function s3Archive(options: ArchiveOptions) {
+function s3Archive(options: ArchiveOptions) {
   const region = options.region ?? process.env.AWS_REGION ?? 'us-east-1';
   const client = clientOf(`${options.bucket} ${region}`);
   return {

@@ -112,3 +112,12 @@ it('never splits a queue into itself', async () => {
   await stack.produce(['a', '1', 'q']);
   expect(await stack.consume()).toBe(false);
 });
+
+it('queue-mover: stops at a queue that is missing as well, of the same name as its own', async () => {
+  const stack = await consumerStack(({ target }) => ({ kind: 'queue-mover', target, targetQueue: 'q' }));
+  await stack.produce(['a', '1']);
+  expect(await stack.consume()).toBe(false);
+  await create(stack.target, 'q');
+  expect(await stack.consume()).toBe(true);
+  expect(await contents(stack.target, 'q')).toEqual({ q: ['a 1'] });
+});

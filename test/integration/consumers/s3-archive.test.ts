@@ -111,6 +111,20 @@ it('a worker cut off after the object was written writes no second one: doing it
   expect(await stack.caughtUp()).toBe(true);
 });
 
+it('where ticks are gathered into larger batches, a worker cut off keeps its batch, and no event is in two objects', async () => {
+  const { stack, keys, events } = await archive({ minCount: 2, key: '{batch}-{tick}-{event}' });
+  await cutAtPosition(stack);
+  await stack.produce(['t', '1'], ['t', '2']);
+  expect(await stack.consume()).toBe(false);
+  // Now a batch could end at a later tick.
+  await stack.produce(['t', '3'], ['t', '4']);
+  for (let run = 0; run < 3; run++) expect(await stack.consume()).toBe(true);
+  const archived: string[] = [];
+  for (const key of await keys()) archived.push(...(await events(key)).map(({ data }) => data));
+  expect(archived.sort()).toEqual(['1', '2', '3', '4']);
+  expect(await stack.caughtUp()).toBe(true);
+});
+
 it('never overwrites an object with other content, and says which', async () => {
   const { bucket, stack, keys } = await archive();
   await cutAtPosition(stack);
