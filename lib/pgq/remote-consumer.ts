@@ -16,6 +16,7 @@ import {
 } from './consumer.ts';
 import { runHandler } from './handler.ts';
 import { keepingAlive } from './keep-alive.ts';
+import { lockInTarget } from './lock-in-target.ts';
 import { batchQuery, readBlocks } from './read-blocks.ts';
 import { type BatchId, batchId, type Int8, type TickId, tickId } from './types.ts';
 
@@ -162,6 +163,8 @@ async function applyHeld(
     transaction(
       target,
       async () => {
+        // Taken in a statement of its own, so that the next ones see what the last holder did.
+        await lockInTarget(target, consumer.consumer, deadline);
         const from = await positionInTarget(target, consumer, row);
         const options = { ...readOptions(row), after: from };
         const batch = new Batch(
@@ -193,16 +196,12 @@ async function applyHeld(
   return closeBatch(source, consumer, batch, retries);
 }
 
-/**
- * Locks the consumer in the target for this transaction and reads how far into the batch it got. A worker whose connection
- * to the queue broke may still be committing here: the lock, taken in a statement of its own, makes us see what it did.
- */
+/** How far into the batch the target got. */
 async function positionInTarget(
   target: Client,
   consumer: ConsumerSpec,
   row: BatchRow,
 ): Promise<bigint | undefined> {
-  await target.query(`select pg_advisory_xact_lock(hashtext('pgq_ext'), hashtext($1))`, [consumer.consumer]);
   const { rows } = await target.query<{ event: Int8 | null }>(
     'select pgq_ext.get_batch_progress($1, $2) as event',
     [consumer.consumer, row.batch_id],

@@ -46,6 +46,12 @@ const LONGEST_INVOCATION_MS = 15 * 60_000;
 const IDLE_IN_TRANSACTION_MS = 60_000;
 
 /**
+ * The same for a COPY that waits for data, which neither that time-out nor statement_timeout ends: only TCP tells the server
+ * that its client is gone. In seconds: the first probe after 20, then each 10; a minute in all, where Linux takes two hours.
+ */
+const KEEPALIVE = { tcp_keepalives_idle: 20, tcp_keepalives_interval: 10, tcp_keepalives_count: 4 };
+
+/**
  * Runs `body` in one transaction and commits it. Time-outs are transaction-local settings (`set_config(…, true)`), sent in
  * the same round trip as BEGIN, so nothing is left behind on a pooled server connection.
  *
@@ -109,6 +115,7 @@ function beginStatement(options: Omit<TransactionOptions, 'begin'>): string {
   const settings = [
     `set_config('statement_timeout', '${Math.floor(statementTimeout)}', true)`,
     `set_config('idle_in_transaction_session_timeout', '${IDLE_IN_TRANSACTION_MS}', true)`,
+    ...Object.entries(KEEPALIVE).map(([name, value]) => `set_config('${name}', '${value}', true)`),
     ...(options.lockTimeoutMs === undefined
       ? []
       : [`set_config('lock_timeout', '${Math.floor(options.lockTimeoutMs)}', true)`]),

@@ -36,11 +36,14 @@ const WRITERS = 4;
 /** Rows that are there before the set is copied: some chunks of it. */
 const ACCOUNTS = 20_000;
 
-/** How long an outage of a service or a refusal of connections lasts, in milliseconds. */
+/** How long an outage of a service or a refusal of connections lasts, or a blow waits for its moment, in milliseconds. */
 const OUTAGE_MS = 3_000;
 
 /** How long the functions may take for what is left, once nothing disturbs them any more, in milliseconds. */
 const DRAIN_MS = 240_000;
+
+/** When a server has found out, by the keepalive of our transactions, that the client of a silent connection is gone. */
+const PROBED_MS = 60_000;
 
 export interface DrillOptions {
   seconds: number;
@@ -205,9 +208,11 @@ class Drill {
     const { provider, subscriber, proxies } = this.#stack;
     switch (blow) {
       case 'provider connections go silent':
-        return proxies.provider.blackHole();
+        return proxies.provider.blackHole(PROBED_MS);
       case 'subscriber connections go silent':
-        return proxies.subscriber.blackHole();
+        return proxies.subscriber.blackHole(PROBED_MS);
+      case 'subscriber connections go silent in a COPY':
+        return this.#later(proxies.subscriber.blackHoleAfter('from stdin', PROBED_MS));
       case 'provider connections are reset':
         return proxies.provider.reset();
       case 'subscriber connections are reset':

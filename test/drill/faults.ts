@@ -6,6 +6,7 @@ import type { ChaosOptions } from '../../lib/local/runner/chaos.ts';
 export const BLOWS = [
   'provider connections go silent',
   'subscriber connections go silent',
+  'subscriber connections go silent in a COPY',
   'provider connections are reset',
   'subscriber connections are reset',
   'provider refuses connections',

@@ -7,8 +7,19 @@ export interface FaultyProxy {
   readonly port: number;
   /** Breaks every connection with a reset. */
   reset(): void;
-  /** From now on bytes of existing connections vanish in both directions and nobody is told: a half-open connection. */
-  blackHole(): void;
+  /**
+   * From now on bytes of existing connections vanish in both directions and nobody is told: a half-open connection.
+   *
+   * @param probedMs the server's side ends after so long, as TCP keepalive would end it: its probes are answered by the
+   *   kernel below this proxy
+   */
+  blackHole(probedMs?: number): void;
+  /**
+   * The same once a client has sent a message that contains `text`; the message itself arrives.
+   *
+   * @returns ends the wait for it
+   */
+  blackHoleAfter(text: string, probedMs?: number): () => void;
   /** Server's answers vanish once the client has sent a message that contains `text`; the message itself arrives. */
   dropAnswersAfter(text: string): void;
   /** New connections are refused by closing them at once, or served again. */
@@ -25,8 +36,15 @@ interface Link {
 
 export async function startProxy(target: { host: string; port: number }): Promise<FaultyProxy> {
   const links = new Set<Link>();
+  const blackHole = (probedMs?: number) => {
+    for (const link of links) {
+      link.hole = true;
+      if (probedMs !== undefined) setTimeout(() => link.server.destroy(), probedMs).unref();
+    }
+  };
   let refusing = false;
   let trigger: string | undefined;
+  let ambush: { text: string; probedMs: number | undefined } | undefined;
   const listener: Server = createServer((client) => {
     if (refusing) {
       client.destroy();
@@ -41,6 +59,10 @@ export async function startProxy(target: { host: string; port: number }): Promis
       if (link.hole) return;
       if (trigger !== undefined && chunk.includes(trigger)) link.deaf = true;
       server.write(chunk);
+      if (ambush && chunk.includes(ambush.text)) {
+        blackHole(ambush.probedMs);
+        ambush = undefined;
+      }
     });
     server.on('data', (chunk) => {
       if (!link.hole && !link.deaf) client.write(chunk);
@@ -69,8 +91,13 @@ export async function startProxy(target: { host: string; port: number }): Promis
   return {
     port: (listener.address() as { port: number }).port,
     reset: destroyAll,
-    blackHole() {
-      for (const link of links) link.hole = true;
+    blackHole,
+    blackHoleAfter(text, probedMs) {
+      const mine = { text, probedMs };
+      ambush = mine;
+      return () => {
+        if (ambush === mine) ambush = undefined;
+      };
     },
     dropAnswersAfter(text) {
       trigger = text;

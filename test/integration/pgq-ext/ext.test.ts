@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { queueMover } from '../../../lib/pgq/consumers/queue-mover.ts';
 import {
   type Batch,
   consumeRemoteBatch,
@@ -11,7 +12,10 @@ import {
   rewindConsumer,
   seekConsumer,
 } from '../../../lib/pgq/index.ts';
+import { endSilentHolder, lockInTarget } from '../../../lib/pgq/lock-in-target.ts';
 import { Deadline } from '../../../lib/platform/deadline.ts';
+import { sever } from '../../../lib/postgres/connect.ts';
+import { copyIn } from '../../../lib/postgres/copy.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { fill, minute, ourClient } from '../pgq-ts/support.ts';
@@ -92,6 +96,9 @@ async function twoDatabases() {
   return { sourceDb, targetDb, source, target };
 }
 
+const SILENT_COPIES = `select from pg_stat_activity
+  where datname = current_database() and wait_event = 'ClientRead' and query like 'copy %'`;
+
 const spec = { queue: 'q', consumer: 'c' };
 const store = {
   async handleBatch(batch: Batch, { client }: RemoteContext) {
@@ -162,6 +169,67 @@ describe('consumers with their effect in another database', () => {
     });
     expect(await count(targetDb)).toBe(30);
   });
+
+  it('end the session of a worker that went silent in its COPY, which nothing else ends, and no other', async () => {
+    const { targetDb, target } = await twoDatabases();
+    const lock = (name: string) => `select pg_advisory_xact_lock(hashtext('pgq_ext'), hashtext('${name}'))`;
+    const holders = async () =>
+      (await targetDb.query(`select from pg_locks where locktype = 'advisory' and granted`)).length;
+    const url = new URL(targetDb.url);
+    const proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
+    onTestFinished(() => proxy.close());
+    url.port = String(proxy.port);
+    for (const [client, name] of [
+      [await ourClient(url.href), 'c'],
+      [await ourClient(targetDb.url), 'other'],
+    ] as const) {
+      await client.query(`begin; set local statement_timeout = '200ms'; ${lock(name)}`);
+      copyIn(client, 'copy effect from stdin').on('error', () => {});
+    }
+    await expect.poll(() => targetDb.query(SILENT_COPIES)).toHaveLength(2);
+    proxy.blackHole();
+    await endSilentHolder(target, 'c');
+    expect(await holders()).toBe(2);
+    await expect
+      .poll(() => targetDb.query(`${SILENT_COPIES} and now() - state_change > '1 s'`), { timeout: 5_000 })
+      .toHaveLength(2);
+    await endSilentHolder(target, 'c', 1);
+    await expect.poll(holders).toBe(1);
+    await expect(lockInTarget(target, 'other', Deadline.after(300))).rejects.toMatchObject({
+      code: 'DEADLINE_NEAR',
+    });
+    await lockInTarget(target, 'c', minute());
+  });
+
+  it.runIf(process.env.SKYTOOLS_TEST_LONG)(
+    'are taken over from a worker that went silent in the middle of its COPY',
+    { timeout: 60_000 },
+    async () => {
+      const { sourceDb, targetDb, source, target } = await twoDatabases();
+      await createQueue(target, 'far');
+      await fill(sourceDb, 50);
+      const url = new URL(targetDb.url);
+      const proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
+      onTestFinished(() => proxy.close());
+      url.port = String(proxy.port);
+      const [lostSource, lostTarget] = [await ourClient(sourceDb.url), await ourClient(url.href)];
+      const dying = {
+        async handleBatch(_batch: Batch, { client }: RemoteContext) {
+          copyIn(client as never, 'copy effect from stdin').on('error', () => {});
+          await expect.poll(() => targetDb.query(SILENT_COPIES)).toHaveLength(1);
+          proxy.blackHole();
+          sever(lostSource);
+          await new Promise(() => {});
+        },
+      };
+      void consumeRemoteBatch(lostSource, lostTarget, spec, dying, minute()).catch(() => {});
+      await expect.poll(() => targetDb.query(SILENT_COPIES)).toHaveLength(1);
+      const mover = queueMover({ queue: 'far' });
+      const next = async () =>
+        (await consumeRemoteBatch(source, target, spec, mover, minute()).catch(() => undefined))?.did?.events;
+      await expect.poll(next, { timeout: 50_000 }).toBe(50);
+    },
+  );
 
   it('refuse a retry, which a crash could lose', async () => {
     const { sourceDb, targetDb, source, target } = await twoDatabases();

@@ -53,6 +53,24 @@ describe('a transaction', () => {
     await disconnect(client);
   });
 
+  it('has the server look after its client within a minute: no time-out ends a COPY from one that is gone', async () => {
+    const client = await connect(database.directUrl);
+    const settings = async () =>
+      (
+        await client.query(
+          `select name, setting::int from pg_settings where name like 'tcp_keepalives%' order by name`,
+        )
+      ).rows;
+    const before = await settings();
+    expect(await transaction(client, settings)).toEqual([
+      { name: 'tcp_keepalives_count', setting: 4 },
+      { name: 'tcp_keepalives_idle', setting: 20 },
+      { name: 'tcp_keepalives_interval', setting: 10 },
+    ]);
+    expect(await settings()).toEqual(before);
+    await disconnect(client);
+  });
+
   it('is ended by the server when its statement would run past the deadline', async () => {
     const client = await open();
     await expect(
