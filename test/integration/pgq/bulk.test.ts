@@ -63,12 +63,15 @@ test('insert_events of a transaction whose snapshot is older than a rotation is 
   await db.query("select pgq.create_queue('q'), pgq.set_queue_config('q', 'rotation_period', '0')");
   const producer = await db.connect();
   await producer.query('begin isolation level repeatable read; select 1 from pgq.queue');
-  // an autovacuum of the table puts the rotation off
+  // an autovacuum of the table puts the rotation off, and so does a transaction of any other test on this server
   await expect
-    .poll(async () => {
-      await db.query("select pgq.maint_rotate_tables_step1('q')");
-      return db.query('select queue_cur_table from pgq.queue');
-    })
+    .poll(
+      async () => {
+        await db.query("select pgq.maint_rotate_tables_step1('q')");
+        return db.query('select queue_cur_table from pgq.queue');
+      },
+      { timeout: 50_000 },
+    )
     .toEqual([{ queue_cur_table: 1 }]);
   await db.query('select pgq.maint_rotate_tables_step2()');
   await expect(producer.query("select pgq.insert_events('q', '{a}', '{b}')")).rejects.toMatchObject({

@@ -161,7 +161,7 @@ describe.each(LEVELS)('a generated trigger of level %s', (level) => {
       await database.query(change);
       await take();
       await session.query(`insert into ${name} values ($1)`, [10 + id]);
-      expect(await database.query('select ev_extra1 from pgq.event_template')).toEqual([{ ev_extra1: name }]);
+      expect(await database.query(`select ev_extra1 from ${eventTable}`)).toEqual([{ ev_extra1: name }]);
     }
     await take();
   });
