@@ -18,7 +18,8 @@ export interface Subscription {
   attributes: Readonly<Record<string, string | null>>;
 }
 
-export async function subscriptions(client: Client, queue: string): Promise<Subscription[]> {
+/** The subscribed tables of a node; only the one named `table`, if given. */
+export async function subscriptions(client: Client, queue: string, table?: string): Promise<Subscription[]> {
   const { rows } = await client.query<{
     table_name: string;
     dest_table: string | null;
@@ -27,8 +28,9 @@ export async function subscriptions(client: Client, queue: string): Promise<Subs
     table_attrs: string | null;
   }>(
     `select table_name, dest_table, merge_state, custom_snapshot, table_attrs
-       from londiste.table_info where queue_name = $1 and local order by nr, table_name`,
-    [queue],
+       from londiste.table_info where queue_name = $1 and local and ($2::text is null or table_name = $2)
+      order by nr, table_name`,
+    [queue, table ?? null],
   );
   return rows.map((row) => ({
     name: row.table_name,

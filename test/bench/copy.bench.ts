@@ -15,6 +15,7 @@ import { startPostgres, systemBinaries } from '../../lib/local/postgres.ts';
 import { createNode } from '../../lib/londiste/admin/create-node.ts';
 import { addTable, removeTable } from '../../lib/londiste/admin/tables.ts';
 import { copyStep } from '../../lib/londiste/copy/copy.ts';
+import { CHUNKS_MS } from '../../lib/londiste/copy/work.ts';
 import type { NodeScope } from '../../lib/londiste/place.ts';
 import { replayBatch } from '../../lib/londiste/replay/replay.ts';
 import { parseConfig } from '../../lib/platform/config-file.ts';
@@ -98,7 +99,7 @@ async function londiste(chunkBytes?: number, workers = WORKERS): Promise<number>
       await Promise.all(
         scopes.map(async (scope) => {
           for (;;) {
-            const { next } = await copyStep(scope, 'leaf', QUEUE, 'public.item').catch((error) => {
+            const { next } = await copyStep(scope, 'leaf', QUEUE, 'public.item', CHUNKS_MS).catch((error) => {
               if (error.code === 'UNIT_BUSY') return { next: 'idle' };
               throw error;
             });

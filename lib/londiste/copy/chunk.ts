@@ -5,17 +5,12 @@ import { BusyError, SkytoolsError } from '../../platform/errors.ts';
 import { type CopyResult, copyBetween } from '../../postgres/copy.ts';
 import { hasSqlState } from '../../postgres/errors.ts';
 import { quoteColumns, quoteIdent, quoteLiteral } from '../../postgres/quote.ts';
-import { transaction } from '../../postgres/transaction.ts';
+import { Closing, transaction } from '../../postgres/transaction.ts';
 import type { RealTable } from '../tables.ts';
 import { type CopyJob, subjectOf } from './job.ts';
 import type { Range } from './ranges.ts';
 import { takeSlot } from './slots.ts';
 import { columnsOf, type SourceTable, sourceTable, TEXT_SETTINGS } from './source-table.ts';
-
-/** A chunk that was copied. */
-export interface CopiedChunk extends CopyResult {
-  nr: number;
-}
 
 /** What the chunks were cut from is not there any more: a column came or went, the table was written anew. */
 export class SourceChanged extends SkytoolsError {
@@ -30,7 +25,7 @@ export class SourceChanged extends SkytoolsError {
   }
 }
 
-/** Where a chunk goes to and comes from. */
+/** Where chunks go to and come from. */
 export interface ChunkPlace {
   source: pg.Client;
   target: pg.Client;
@@ -48,52 +43,81 @@ interface Chunk extends Range {
   collided: boolean;
 }
 
+/** The next chunk follows only if one that takes this many times as long as the longest so far would fit. */
+const SAFETY = 3;
+
 /**
- * Copies the next chunk that nobody else is at; its rows and its mark commit together.
+ * Copies chunks that nobody else is at, one after the other; each one's rows and its mark commit together.
  *
+ * @param describe reads the table here; once for each chunk, which somebody may have altered meanwhile
+ * @param forMs no chunk begins after so many milliseconds; the first one does in any case
  * @returns undefined where no chunk is to be had; `collided` where its rows have to be written with care, the next time
  * @throws SourceChanged; BusyError where as many copies are at work as may be
  */
-export async function copyChunk(
+export async function copyChunks(
+  place: ChunkPlace,
+  job: CopyJob,
+  describe: () => Promise<RealTable>,
+  forMs: number,
+): Promise<CopyResult | 'collided' | undefined> {
+  const begun = performance.now();
+  const sum = { rows: 0, bytes: 0 };
+  for (let longest = 0, last = begun; ; ) {
+    const chunk = await copyChunk(place, job, describe).catch((error) => {
+      if (error instanceof BusyError && last !== begun) return undefined;
+      throw error;
+    });
+    if (chunk === undefined || chunk === 'collided') return last === begun ? chunk : sum;
+    sum.rows += chunk.rows;
+    sum.bytes += chunk.bytes;
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+    if (now - begun >= forMs || !place.deadline.allows(SAFETY * longest)) return sum;
+  }
+}
+
+async function copyChunk(
   { source, target, limit, deadline }: ChunkPlace,
   job: CopyJob,
-  real: RealTable,
-): Promise<CopiedChunk | 'collided' | undefined> {
+  describe: () => Promise<RealTable>,
+): Promise<CopyResult | 'collided' | undefined> {
   const subject = subjectOf(job);
   let claimed: Chunk | undefined;
   try {
     return await transaction(
       target,
-      async () => {
-        const { rows } = await target.query<Chunk>(
-          `select c.nr, c.lower_key as "lowerKey", c.upper_key as "upperKey", c.lower_block as "lowerBlock",
-                  c.upper_block as "upperBlock", c.collided
-             from londiste.copy_chunk c
-            where c.job_id = $1 and c.done is null
-            order by c.nr for no key update skip locked limit 1`,
-          [job.id],
-        );
-        claimed = rows[0];
-        if (claimed === undefined) return undefined;
-        const chunk = claimed;
-        await takeSlot(target, limit);
-        // Rows added to those that somebody uses go in like anybody's: foreign keys and triggers are at work.
-        if (job.queue !== null || !job.keepRows)
-          await target.query(`select londiste.set_session_replication_role('replica', true)`);
-        await target.query(TEXT_SETTINGS);
+      async (_target, chunk: Chunk | undefined): Promise<CopyResult | Closing<CopyResult> | undefined> => {
+        claimed = chunk;
+        if (chunk === undefined) return undefined;
+        // Both databases are asked at the same time.
+        const described = describe();
+        described.catch(() => {});
         const copied = await transaction(
           source,
-          () => keepingAlive(target, () => pass(source, target, job, real, chunk)),
-          { readOnly: true, deadline, statementTimeoutMs: LONGEST_CHUNK_MS, subject },
+          (_source, from: SourceTable) =>
+            keepingAlive(target, async () => pass(source, from, target, job, await described, chunk)),
+          {
+            begin: (statements) => sourceTable(source, job.sourceTable, `${statements}; ${TEXT_SETTINGS}`),
+            readOnly: true,
+            deadline,
+            statementTimeoutMs: LONGEST_CHUNK_MS,
+            subject,
+          },
         );
         // With the rows: a chunk is copied once, whatever happens.
-        await target.query(
-          'update londiste.copy_chunk set done = clock_timestamp(), rows = $3, bytes = $4 where job_id = $1 and nr = $2',
-          [job.id, chunk.nr, copied.rows, copied.bytes],
+        return new Closing(
+          `update londiste.copy_chunk set done = clock_timestamp(), rows = ${copied.rows}, bytes = ${copied.bytes}
+            where job_id = ${job.id} and nr = ${chunk.nr}`,
+          () => copied,
         );
-        return { ...copied, nr: chunk.nr };
       },
-      { deadline, statementTimeoutMs: LONGEST_CHUNK_MS, subject },
+      {
+        begin: (statements) => claim(target, job, limit, statements),
+        deadline,
+        statementTimeoutMs: LONGEST_CHUNK_MS,
+        subject,
+      },
     );
   } catch (error) {
     if (hasSqlState(error, '40P01')) throw new BusyError(`copy of ${job.destTable}`, { subject });
@@ -106,15 +130,53 @@ export async function copyChunk(
   }
 }
 
+/**
+ * Begins a chunk's transaction in one round trip and locks the chunk: of the plan that the caller knows (another one has
+ * another version), and only while the copy goes on.
+ *
+ * The commit need not wait for the disk: a server that crashes loses rows and mark together, and the chunk is copied again.
+ * Nothing elsewhere follows from a chunk before the commit that ends them all, which does wait, and with it all before it.
+ *
+ * @throws BusyError
+ */
+async function claim(
+  target: pg.Client,
+  job: CopyJob,
+  limit: number,
+  begin: string,
+): Promise<Chunk | undefined> {
+  const answers = (await target.query(`${begin}; ${TEXT_SETTINGS};
+    select set_config('synchronous_commit', 'off', true);
+    ${
+      // Rows added to those that somebody uses go in like anybody's: foreign keys and triggers are at work.
+      job.queue !== null || !job.keepRows
+        ? `select londiste.set_session_replication_role('replica', true);`
+        : ''
+    }
+    ${takeSlot(limit)};
+    select c.nr, c.lower_key as "lowerKey", c.upper_key as "upperKey", c.lower_block as "lowerBlock",
+           c.upper_block as "upperBlock", c.collided
+      from londiste.copy_chunk c
+      join londiste.copy_job j on j.job_id = c.job_id
+      left join londiste.copy_order o on o.job_id = j.job_id
+      left join londiste.table_info t on t.queue_name = j.queue_name and t.table_name = j.table_name
+     where c.job_id = ${job.id} and c.done is null and j.xmin = ${quoteLiteral(job.version)}::xid
+       and coalesce(o.state, t.merge_state) = 'in-copy'
+     order by c.nr for no key update of c skip locked limit 1`)) as unknown as pg.QueryResult[];
+  const [slot, chunk] = answers.slice(-2) as [pg.QueryResult, pg.QueryResult<Chunk>];
+  if (chunk.rows[0] !== undefined && slot.rowCount === 0)
+    throw new BusyError('each of the places for copies in this database');
+  return chunk.rows[0];
+}
+
 async function pass(
   source: pg.Client,
+  from: SourceTable,
   target: pg.Client,
   job: CopyJob,
   real: RealTable,
   chunk: Chunk,
 ): Promise<CopyResult> {
-  await source.query(TEXT_SETTINGS);
-  const from = await sourceTable(source, job.sourceTable);
   if (columnsOf(from) !== job.sourceColumns || (job.ranges === 'block' && from.file !== job.sourceFile))
     throw new SourceChanged(job);
   const columns = from.columns.filter(
@@ -179,7 +241,7 @@ function conditions(job: CopyJob, from: SourceTable, real: RealTable, chunk: Ran
     ...(chunk.upperKey === null ? [] : [`${key} < ${bound(chunk.upperKey)}`]),
     ...(chunk.lowerBlock === null ? [] : [`ctid >= '(${chunk.lowerBlock},0)'`]),
     ...(chunk.upperBlock === null ? [] : [`ctid < '(${chunk.upperBlock},0)'`]),
-    ...(job.newerThan === null ? [] : [`age(xmin) > age('${job.newerThan}'::xid)`]),
+    ...(job.newerThan === null ? [] : [`age(xmin) > (select age('${job.newerThan}'::xid))`]),
     ...(job.condition === null ? [] : [`(${job.condition})`]),
   ];
 }

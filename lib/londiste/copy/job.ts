@@ -22,12 +22,14 @@ export interface CopyJob {
   sourceFile: bigint | null;
   newerThan: bigint | null;
   analyzed: boolean;
+  /** Another one after any change of these: chunks are copied by the plan that was read. */
+  version: string;
 }
 
 const SELECT = `select job_id as id, queue_name as queue, table_name as "table", until_tick as "untilTick",
        source_node as "sourceNode", source_table as "sourceTable", dest_table as "destTable",
        source_columns as "sourceColumns", condition, keep_rows as "keepRows", ranges,
-       source_file as "sourceFile", newer_than as "newerThan", analyzed
+       source_file as "sourceFile", newer_than as "newerThan", analyzed, xmin::text as version
   from londiste.copy_job`;
 
 /** The copy of a subscribed table. */

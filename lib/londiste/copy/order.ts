@@ -9,7 +9,7 @@ import { createLike } from '../admin/create-table.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { copyLimit, DEFAULTS } from '../settings.ts';
 import { type RealTable, realTable } from '../tables.ts';
-import { copyChunk, SourceChanged } from './chunk.ts';
+import { copyChunks, SourceChanged } from './chunk.ts';
 import type { CopyStepResult } from './copy.ts';
 import { type CopyJob, jobById, subjectOf, unknownCopy } from './job.ts';
 import { storeCut } from './plan.ts';
@@ -223,14 +223,21 @@ interface OrderRun {
   job: CopyJob;
   order: OrderRow;
   limit: number;
+  chunksForMs: number;
 }
 
 /**
- * One step of a copy on demand: its plan, a chunk, or an index. Any number of these may run at once.
+ * One step of a copy on demand: its plan, chunks, or an index. Any number of these may run at once.
  *
+ * @param chunksForMs as for {@link copyStep}
  * @throws BusyError; SkytoolsError COPY_UNKNOWN, and whatever is noted as the copy's problem
  */
-export async function orderStep(scope: NodeScope, database: string, id: bigint): Promise<CopyStepResult> {
+export async function orderStep(
+  scope: NodeScope,
+  database: string,
+  id: bigint,
+  chunksForMs = 0,
+): Promise<CopyStepResult> {
   scope.deadline.check(`copy ${id}`);
   return scope.database(database, async (target) => {
     const job = await jobById(target, id);
@@ -246,6 +253,7 @@ export async function orderStep(scope: NodeScope, database: string, id: bigint):
       job,
       order: order.rows[0],
       limit: copyLimit(scope.config, database),
+      chunksForMs,
     };
     try {
       return await step(run);
@@ -341,12 +349,13 @@ async function planOrder({ scope, target, job, order, limit }: OrderRun): Promis
 }
 
 async function chunkOfOrder(
-  { scope, target, job, limit }: OrderRun,
+  { scope, target, job, limit, chunksForMs }: OrderRun,
   source: pg.Client,
 ): Promise<CopyStepResult> {
-  const real = await writableTable(target, job.destTable);
   try {
-    const chunk = await copyChunk({ source, target, limit, deadline: scope.deadline }, job, real);
+    const describe = () => writableTable(target, job.destTable);
+    const place = { source, target, limit, deadline: scope.deadline };
+    const chunk = await copyChunks(place, job, describe, chunksForMs);
     if (chunk !== undefined && chunk !== 'collided')
       return { did: { step: 'chunk', rows: chunk.rows, bytes: chunk.bytes }, next: 'again' };
   } catch (error) {

@@ -1,6 +1,8 @@
+import type pg from 'pg';
 import { SkytoolsError } from '../../platform/errors.ts';
 import type { Client } from '../../postgres/connect.ts';
-import { quoteQualified } from '../../postgres/quote.ts';
+import { hasSqlState } from '../../postgres/errors.ts';
+import { quoteLiteral, quoteQualified } from '../../postgres/quote.ts';
 
 export interface SourceColumn {
   column: string;
@@ -33,35 +35,7 @@ export interface SourceTable {
 export const TEXT_SETTINGS = `select set_config('datestyle', 'ISO, YMD', true), set_config('intervalstyle', 'postgres', true),
   set_config('extra_float_digits', '3', true), set_config('bytea_output', 'hex', true), set_config('timezone', 'UTC', true)`;
 
-/**
- * Describes a table, view or partitioned table and keeps it as it is until the transaction ends.
- *
- * @throws SkytoolsError COPY_SOURCE_MISSING
- */
-export async function sourceTable(client: Client, name: string): Promise<SourceTable> {
-  const quoted = quoteQualified(name);
-  const { rows: there } = await client.query<{ kind: string | null }>(
-    'select relkind as kind from pg_catalog.pg_class where oid = to_regclass($1)',
-    [quoted],
-  );
-  if (there.length === 0) {
-    throw new SkytoolsError('COPY_SOURCE_MISSING', `there is no table ${name} at the source`, {
-      subject: { table: name },
-      hint: 'check the name and its schema; without a dot it is in public',
-    });
-  }
-  // Against a rewrite between the description and the rows.
-  if (there[0]!.kind === 'r' || there[0]!.kind === 'p')
-    await client.query(`lock table ${quoted} in access share mode`);
-  const { rows } = await client.query<{
-    kind: string;
-    bytes: bigint;
-    blocks: bigint;
-    file: bigint | null;
-    columns: SourceColumn[];
-    key: string[] | null;
-  }>(
-    `select c.relkind as kind,
+const describe = (quoted: string): string => `select c.relkind as kind,
             coalesce((select sum(pg_table_size(p.relid)) from pg_partition_tree(c.oid) p
                        where c.relkind = 'p'), pg_table_size(c.oid))::int8 as bytes,
             (pg_relation_size(c.oid) / current_setting('block_size')::int8) as blocks,
@@ -78,10 +52,35 @@ export async function sourceTable(client: Client, name: string): Promise<SourceT
               cross join lateral unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) with ordinality o (attnum, n)
                join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = o.attnum
               where i.indrelid = c.oid and i.indisprimary and i.indisvalid) as key
-       from pg_catalog.pg_class c where c.oid = to_regclass($1)`,
-    [quoted],
-  );
-  const { kind, key, ...found } = rows[0]!;
+       from pg_catalog.pg_class c where c.oid = to_regclass(${quoteLiteral(quoted)})`;
+
+interface Described extends Pick<SourceTable, 'bytes' | 'blocks' | 'file' | 'columns'> {
+  kind: string;
+  key: string[] | null;
+}
+
+/**
+ * Describes a table, view or partitioned table and keeps it as it is until the transaction ends. One round trip.
+ *
+ * @param begin statements to send before
+ * @throws SkytoolsError COPY_SOURCE_MISSING
+ */
+export async function sourceTable(client: Client, name: string, begin?: string): Promise<SourceTable> {
+  const quoted = quoteQualified(name);
+  let answers: pg.QueryResult[];
+  try {
+    // A query without rows locks whatever it names, against a rewrite between the description and the rows.
+    const statements = [...(begin === undefined ? [] : [begin]), `select from ${quoted} where false`];
+    answers = [await client.query([...statements, describe(quoted)].join('; '))].flat();
+  } catch (error) {
+    if (!hasSqlState(error, '42P01', '3F000')) throw error;
+    throw new SkytoolsError('COPY_SOURCE_MISSING', `there is no table ${name} at the source`, {
+      cause: error,
+      subject: { table: name },
+      hint: 'check the name and its schema; without a dot it is in public',
+    });
+  }
+  const { kind, key, ...found } = (answers.at(-1) as pg.QueryResult<Described>).rows[0]!;
   return { ...found, quoted, only: kind === 'r' ? 'only ' : '', heap: kind === 'r', key: key ?? [] };
 }
 

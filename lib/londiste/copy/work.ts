@@ -13,6 +13,12 @@ export interface CopyWork {
 }
 
 /**
+ * How long one invocation goes on with chunks, in milliseconds: connecting, and reading what the copy is, are then a small
+ * part even of small chunks; and a table that waits for one of the database's places gets it soon.
+ */
+export const CHUNKS_MS = 10_000;
+
+/**
  * What a `copy` message asks for: a step of a subscribed table's copy, a step of a copy on demand, or an order for some.
  *
  * @throws UsageError JOB_INVALID
@@ -26,15 +32,23 @@ export async function copyWork(scope: NodeScope, message: CopyMessage): Promise<
       wake: jobs.map((id) => ({ v, kind, database, job: `${id}` })),
     };
   }
-  if (job !== undefined) return next(message, await orderStep(scope, database, BigInt(job)));
+  if (job !== undefined) return next(message, await knownOrderStep(scope, database, BigInt(job)));
   if (queue === undefined || table === undefined) {
     throw new UsageError('JOB_INVALID', 'a copy message names queue and table, a job, or an order', {
       hint: 'docs/reference/messages.md shows the forms',
     });
   }
-  const result = await copyStep(scope, database, queue, table);
+  const result = await copyStep(scope, database, queue, table, CHUNKS_MS);
   if (result.next === 'replay') return { did: result.did, wake: [{ v, kind: 'replay', database, queue }] };
   return next(message, result);
+}
+
+/** A message that comes when its copy is done and forgotten has nothing to do. */
+async function knownOrderStep(scope: NodeScope, database: string, job: bigint): Promise<CopyStepResult> {
+  return orderStep(scope, database, job, CHUNKS_MS).catch((error) => {
+    if (error.code !== 'COPY_UNKNOWN') throw error;
+    return { did: { step: 'nothing' }, next: 'idle' };
+  });
 }
 
 /** This message once more, or as often as steps can go on side by side now. */

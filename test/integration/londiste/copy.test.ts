@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { resyncTable } from '../../../lib/londiste/admin/tables.ts';
 import { copyStep } from '../../../lib/londiste/copy/copy.ts';
 import { copyProgress } from '../../../lib/londiste/copy/progress.ts';
+import type { NodeScope } from '../../../lib/londiste/place.ts';
 import { replayBatch } from '../../../lib/londiste/replay/replay.ts';
 import { type Cascade, cascade, QUEUE, rowsOf } from './cascade.ts';
 import { dying } from './dying.ts';
@@ -11,7 +12,8 @@ import { dying } from './dying.ts';
 const CHUNKS = { chunkBytes: 8192 };
 const LONG = process.env.SKYTOOLS_TEST_LONG === '1';
 
-const step = (set: Cascade, table = 'public.item') => copyStep(set.scope, set.leaf.name, QUEUE, table);
+const step = (set: Cascade, table = 'public.item', chunksForMs?: number) =>
+  copyStep(set.scope, set.leaf.name, QUEUE, table, chunksForMs);
 const ranges = async (set: Cascade) =>
   (await set.leaf.query<{ ranges: string }>('select ranges from londiste.copy_job order by job_id')).map(
     (row) => row.ranges,
@@ -63,9 +65,10 @@ describe('model: a copy under random changes, in random order of chunks, with cr
             await quietly(
               set.root.query(Array.from({ length: 1 + (n % 3) }, (_, i) => change(n + i)).join(';')),
             );
-          else if (kind < 7) await quietly(Promise.all([step(set, table), step(set, tables[(n + 1) % 2])]));
+          else if (kind < 7)
+            await quietly(Promise.all([step(set, table, n % 30), step(set, tables[(n + 1) % 2])]));
           else if (kind === 7)
-            await quietly(copyStep(dying(set, 1 + (n % 40)).scope, set.leaf.name, QUEUE, table));
+            await quietly(copyStep(dying(set, 1 + (n % 40)).scope, set.leaf.name, QUEUE, table, n % 60));
           else if (kind === 8)
             await set.leaf.query(
               `update londiste.copy_chunk c set nr = 1000 + r.nr from (select job_id, nr as old, row_number() over (order by md5(nr || '${n}')) as nr from londiste.copy_chunk where done is null and nr < 1000) r where c.job_id = r.job_id and c.nr = r.old and not exists (select from londiste.copy_chunk where nr >= 1000)`,
@@ -167,6 +170,39 @@ describe('a source that is altered during the copy', () => {
     expect(await ranges(set)).toEqual(['key']);
     await settle(set);
     expect(await rowsOf(set.leaf, 'item')).toEqual(await rowsOf(set.root, 'item'));
+  });
+});
+
+describe('a message that comes late', () => {
+  it.each([
+    ['while the copy is ended', `delete from pgq_node.local_state where consumer_name ~ 'copy'`],
+    ['when its job is forgotten', 'delete from londiste.copy_job'],
+  ])('ends quietly %s, and one whose table is stuck complains', async (_name, statement) => {
+    const set = await cascade(['leaf'], CHUNKS);
+    for (const node of set.nodes) await node.query('create table item (id int primary key, name text)');
+    await set.add('item');
+    for (let state = ''; state !== 'catching-up'; ) {
+      await step(set);
+      state = (await set.leaf.query<{ s: string }>('select merge_state as s from londiste.table_info'))[0]!.s;
+    }
+    // The other one comes between two statements of this one.
+    const late: NodeScope = {
+      ...set.scope,
+      database: (name, body) =>
+        set.scope.database(name, async (client) => {
+          const query = client.query.bind(client);
+          client.query = (async (...parameters: Parameters<typeof query>) => {
+            const answer = await (query(...parameters) as unknown as Promise<unknown>);
+            if (/from londiste.table_info/.test(`${parameters[0]}`) && name === set.leaf.name)
+              await query(`${statement}; update londiste.table_info set merge_state = 'ok'`);
+            return answer;
+          }) as unknown as typeof client.query;
+          return body(client);
+        }),
+    };
+    expect((await copyStep(late, set.leaf.name, QUEUE, 'public.item')).did.step).toBe('nothing');
+    await set.leaf.query(`update londiste.table_info set merge_state = 'catching-up'`);
+    await expect(step(set)).rejects.toMatchObject({ code: expect.stringMatching(/^LONDISTE_/) });
   });
 });
 
