@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { functions } from '../../../infra/functions.ts';
 import { queueVariable } from '../../../lib/jobs/sender.ts';
 import { type Emulator, startEmulator } from '../../../lib/local/emulator/server.ts';
@@ -23,6 +23,7 @@ describe.runIf(process.env.SKYTOOLS_TEST_RIC === '1')('the bundles in the runtim
   let emulator: Emulator;
   let sqs: SQSClient;
   let tickQueue: QueueHandle;
+  let queues = 0;
   let database: TestDatabase;
   let environment: NodeJS.ProcessEnv;
 
@@ -34,17 +35,22 @@ describe.runIf(process.env.SKYTOOLS_TEST_RIC === '1')('the bundles in the runtim
     emulator = await startEmulator({ ...CREDENTIALS, directory: path.join(directory, 's3') });
     const { endpoint, region } = emulator;
     sqs = new SQSClient({ endpoint, region, credentials: CREDENTIALS });
-    tickQueue = (await createQueues(sqs, [{ name: 'tick', visibilityTimeoutSeconds: 300 }])).get('tick')!;
     database = await createDatabase();
     environment = {
       AWS_ENDPOINT_URL: endpoint,
       AWS_REGION: region,
       AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
       AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
-      [queueVariable('tick')]: tickQueue.url,
       SKYTOOLS_SOURCE_URL: database.url,
       SKYTOOLS_TARGET_URL: database.url,
     };
+  });
+
+  // A message that failed comes back, which is not for the next test.
+  beforeEach(async () => {
+    const name = `tick-${++queues}`;
+    tickQueue = (await createQueues(sqs, [{ name, visibilityTimeoutSeconds: 300 }])).get(name)!;
+    environment[queueVariable('tick')] = tickQueue.url;
   });
 
   afterAll(async () => {
