@@ -5,7 +5,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectionBound, functions, MAX_RECEIVES, VISIBILITY_FACTOR } from '../../../infra/functions.ts';
+import type { PackagedTemplate } from '../../../infra/terraform/module.ts';
 import { queueVariable } from '../../../lib/jobs/sender.ts';
+import { describeTerraformModule } from './terraform-module.ts';
 
 interface Resource {
   Type: string;
@@ -18,6 +20,7 @@ interface Statement {
 }
 
 let output: string;
+let template: PackagedTemplate;
 let resources: Record<string, Resource>;
 
 const capital = (name: string) => name.replace(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase());
@@ -41,8 +44,10 @@ beforeAll(async () => {
     // No account, no region of the machine: the template must not depend on either.
     env: { PATH: process.env.PATH, HOME: output, SLS_TELEMETRY_DISABLED: '1' },
   });
-  const template = await readFile(path.join(output, 'cloudformation-template-update-stack.json'), 'utf8');
-  resources = JSON.parse(template).Resources;
+  template = JSON.parse(
+    await readFile(path.join(output, 'cloudformation-template-update-stack.json'), 'utf8'),
+  );
+  resources = template.Resources as typeof resources;
 }, 120_000);
 
 afterAll(() => rm(output, { recursive: true, force: true }));
@@ -253,3 +258,5 @@ describe('the packaged template', () => {
     expect(logs).toEqual(functions.map(() => 30));
   });
 });
+
+describeTerraformModule(() => ({ template, output }));
