@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { SkytoolsError } from '../../platform/errors.ts';
-import { quoteQualified } from '../../postgres/quote.ts';
+import { columnFaults, ownFaults, type TableFault } from '../drift.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { holdsRows, type Subscription, subscriptions } from '../tables.ts';
@@ -20,7 +20,7 @@ export async function checkNode(scope: NodeScope, client: pg.Client, queue: stri
   const findings = [
     ...nodeFindings(state),
     ...handlerFindings(tables),
-    ...(await triggerFindings(client, queue, 'restore it: select londiste.restore_triggers(queue, table)')),
+    ...(await ownFaults(client, queue, 'here')).map(findingOf),
     ...(await keyFindings(client)),
     ...(await eventFindings(client, queue)),
   ];
@@ -28,7 +28,10 @@ export async function checkNode(scope: NodeScope, client: pg.Client, queue: stri
   const above = await atLocation(scope, state.provider_location, async (provider) => [
     ...(await registrationFindings(provider, queue, state)),
     ...(await copyFindings(provider, client, queue, state)),
-    ...(await driftFindings(provider, client, queue, tables)),
+    ...(await ownFaults(provider, queue, 'at the provider'))
+      .filter(({ table }) => tables.some(({ name }) => name === table))
+      .map(findingOf),
+    ...(await columnFaults(provider, client, queue, tables)).map(findingOf),
   ]);
   return [...findings, ...above];
 }
@@ -56,14 +59,7 @@ function handlerFindings(tables: readonly Subscription[]): Finding[] {
   });
 }
 
-/** Tables whose changes do not reach the queue of the node, or cannot be applied there. */
-async function triggerFindings(client: pg.Client, queue: string, hint: string): Promise<Finding[]> {
-  const { rows } = await client.query<{ object: string; problem: string }>(
-    'select table_name as object, fault as problem from londiste.find_trigger_faults($1)',
-    [queue],
-  );
-  return rows.map((row) => ({ ...row, hint }));
-}
+const findingOf = ({ table, problem, hint }: TableFault): Finding => ({ object: table, problem, hint });
 
 /** Foreign keys that a copy took off and nobody will put back. */
 async function keyFindings(client: pg.Client): Promise<Finding[]> {
@@ -141,96 +137,4 @@ async function copyFindings(
     problem: `the consumer of a copy that is over is left at ${state.provider_node}`,
     hint: `skytools consumer unregister ${queue} '${consumer}' --database of the provider`,
   }));
-}
-
-/** An unknown handler is a finding of its own. */
-function isHeld(table: Subscription): boolean {
-  try {
-    return holdsRows(table);
-  } catch {
-    return false;
-  }
-}
-
-interface TableColumns {
-  table: string;
-  columns: Record<string, string> | null;
-}
-
-/** Tables that lose changes at the provider, and columns that are there and not here or of another type. */
-async function driftFindings(
-  provider: pg.Client,
-  client: pg.Client,
-  queue: string,
-  tables: readonly Subscription[],
-): Promise<Finding[]> {
-  const held = tables.filter(isHeld);
-  const there = await provider.query<{ table: string; dest: string }>(
-    'select table_name as "table", coalesce(dest_table, table_name) as dest from londiste.get_table_list($1) where local',
-    [queue],
-  );
-  const dest = new Map(there.rows.map((row) => [row.table, row.dest]));
-  const shared = held.filter(({ name }) => dest.has(name));
-  const above = await columnsOf(
-    provider,
-    shared.map(({ name }) => ({ name, real: dest.get(name)! })),
-  );
-  const here = await columnsOf(
-    client,
-    shared.map(({ name, dest: real }) => ({ name, real })),
-  );
-  const findings = held
-    .filter(({ name }) => !dest.has(name))
-    .map(({ name }) => ({
-      object: name,
-      problem: 'the provider does not subscribe it',
-      hint: 'add it there, or remove it here',
-    }));
-  for (const { name } of shared) {
-    const [theirs, ours] = [above.get(name) ?? {}, here.get(name) ?? {}];
-    for (const [column, type] of Object.entries(theirs)) {
-      if (ours[column] === undefined)
-        findings.push({
-          object: name,
-          problem: `column ${column} of the provider is missing here`,
-          hint: 'add the column here',
-        });
-      else if (ours[column] !== type)
-        findings.push({
-          object: name,
-          problem: `column ${column} is ${type} at the provider, ${ours[column]} here`,
-          hint: 'make the types the same, or make sure that every value fits',
-        });
-    }
-  }
-  const faults = await provider.query<{ known: boolean }>(
-    `select to_regprocedure('londiste.find_trigger_faults(text)') is not null as known`,
-  );
-  if (!faults.rows[0]!.known) return findings;
-  const names = new Set(tables.map(({ name }) => name));
-  const lost = await triggerFindings(
-    provider,
-    queue,
-    'changes are lost: select londiste.restore_triggers(queue, table) at the provider, then skytools londiste resync here',
-  );
-  return [
-    ...findings,
-    ...lost
-      .filter(({ object }) => names.has(object))
-      .map((each) => ({ ...each, problem: `${each.problem} at the provider` })),
-  ];
-}
-
-async function columnsOf(
-  client: pg.Client,
-  tables: readonly { name: string; real: string }[],
-): Promise<Map<string, Record<string, string>>> {
-  const { rows } = await client.query<TableColumns>(
-    `select t.name as "table", (select json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod))
-                                  from pg_catalog.pg_attribute a
-                                 where a.attrelid = to_regclass(t.quoted) and a.attnum > 0 and not a.attisdropped) as columns
-       from unnest($1::text[], $2::text[]) t (name, quoted)`,
-    [tables.map(({ name }) => name), tables.map(({ real }) => quoteQualified(real))],
-  );
-  return new Map(rows.map(({ table, columns }) => [table, columns ?? {}]));
 }

@@ -26,7 +26,7 @@ export interface NodeStatus {
   copying: TableStatus[];
   /** As `pgq_node.node_info.node_attrs`, decoded. */
   attributes: Readonly<Record<string, string | null>>;
-  /** Subscribed tables that lose changes or lack rows. */
+  /** Subscribed tables that lose changes, lack rows or are held back. */
   troubled: TableStatus[];
   /** Why it could not be asked. */
   unreachable?: string;
@@ -109,7 +109,7 @@ async function oneNode(client: pg.Client, queue: string): Promise<NodeStatus> {
     uptodate: state.uptodate || state.node_type === 'root',
     error: state.cur_error,
     tables: { ok, half: tables.length - ok, ignored: rows[0]!.ignored },
-    copying: tables.filter((table) => table.state !== 'ok' && table.chunks !== null),
+    copying: tables.filter((table) => table.state !== 'ok' && !table.held && table.chunks !== null),
     attributes: decodeUrlencoded(rows[0]!.attributes ?? ''),
     troubled: tables.filter((table) => table.fault !== null || table.missingRows > 0n),
   };
@@ -154,9 +154,9 @@ function detailsOf(state: NodeStatus, seconds: (value: number | null) => string)
       const left = secondsLeft === null ? [] : [`about ${seconds(secondsLeft)} left`];
       return `${table}: ${[step, `${percent ?? 0}%`, `${chunksDone} of ${chunks} chunks`, ...left].join(', ')}`;
     }),
-    ...state.troubled.map(({ table, fault, missingRows }) => {
+    ...state.troubled.map(({ table, fault, missingRows, held }) => {
       const missing = missingRows > 0n ? [`${missingRows} changes found no row`] : [];
-      return `${table}: ${[...(fault ? [fault] : []), ...missing].join(', ')}`;
+      return `${table}: ${[...(held ? ['held back'] : []), ...(fault ? [fault] : []), ...missing].join(', ')}`;
     }),
   ];
 }

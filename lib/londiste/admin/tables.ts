@@ -3,9 +3,10 @@ import { decodeUrlencoded, encodeUrlencoded } from '../../pgq/codecs/urlencoded.
 import { UsageError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { type CopyProgress, copyProgress } from '../copy/progress.ts';
+import { ownFaults } from '../drift.ts';
 import { type Answer, call } from '../errors.ts';
 import { formatHandler, useHandler } from '../handlers/registry.ts';
-import { nodeState } from '../node-state.ts';
+import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { createLike, type Likeness } from './create-table.ts';
 import { qualified } from './names.ts';
@@ -167,6 +168,7 @@ export async function resyncTable(
   const from = copyNode ?? attributes.copy_node ?? undefined;
   if (state.node_type !== 'root' && (await rowsAbove(scope, client, queue, state, table, from)) === undefined)
     throw notProvided(queue, table, from ?? state.provider_node);
+  await forgetHold(scope, client, queue, state, table);
   return transaction(client, async () => {
     if (copyNode !== undefined) {
       await call(client, 'londiste.local_set_table_attrs($1, $2, $3)', [
@@ -179,6 +181,34 @@ export async function resyncTable(
   });
 }
 
+/** A table that was held back is copied as it is now: the events that it could not take are not asked for again. */
+async function forgetHold(
+  scope: NodeScope,
+  client: pg.Client,
+  queue: string,
+  state: NodeState,
+  table: string,
+): Promise<void> {
+  const { rows } = await client.query<{ consumer: string }>(
+    `select consumer_name as consumer from londiste.copy_job
+      where queue_name = $1 and table_name = $2 and londiste.is_held(queue_name, table_name)`,
+    [queue, table],
+  );
+  for (const { consumer } of rows) {
+    await atLocation(scope, state.provider_location, (provider) =>
+      provider.query('select pgq.unregister_consumer($1, $2)', [queue, consumer]),
+    );
+    await transaction(client, async () => {
+      await client.query('select * from pgq_node.unregister_consumer($1, $2)', [queue, consumer]);
+      await client.query('delete from londiste.copy_job where queue_name = $1 and table_name = $2', [
+        queue,
+        table,
+      ]);
+      await call(client, 'londiste.local_set_table_state($1, $2, null, null)', [queue, table]);
+    });
+  }
+}
+
 /** A subscribed table and what is known of it; of its copy, while one is in progress. */
 export interface TableStatus
   extends Nullable<
@@ -189,7 +219,10 @@ export interface TableStatus
   state: string | null;
   attributes: string | null;
   missingRows: bigint;
+  /** What is wrong with it, and the next step. */
   fault: string | null;
+  /** Behind its node because of that: it catches up by itself when it is mended. */
+  held: boolean;
 }
 
 type Nullable<T> = { [Key in keyof T]: T[Key] | null };
@@ -198,7 +231,8 @@ type Nullable<T> = { [Key in keyof T]: T[Key] | null };
 export async function tableStatus(client: pg.Client, queue: string): Promise<TableStatus[]> {
   const { rows } = await client.query<TableStatus>(
     `select t.table_name as table, coalesce(t.dest_table, t.table_name) as dest, t.merge_state as state,
-            t.table_attrs as attributes, coalesce(h.missing_rows, 0) as "missingRows", h.fault
+            t.table_attrs as attributes, coalesce(h.missing_rows, 0) as "missingRows", h.fault,
+            londiste.is_held(t.queue_name, t.table_name) as held
        from londiste.table_info t
        left join londiste.table_health h on h.queue_name = t.queue_name and h.table_name = t.table_name
       where t.queue_name = $1 and t.local
@@ -206,6 +240,14 @@ export async function tableStatus(client: pg.Client, queue: string): Promise<Tab
     [queue],
   );
   const copies = await copyProgress(client);
+  // Replay has noticed what it can see from below; a root has nobody who looks at it, and a fault may be newer.
+  const own = (await ownFaults(client, queue, 'here')).filter(({ table }) =>
+    rows.some((row) => row.table === table && row.fault === null),
+  );
+  for (const { table, problem, hint } of own) {
+    const row = rows.find((each) => each.table === table)!;
+    row.fault = [...(row.fault === null ? [] : [row.fault]), `${problem}: ${hint}`].join('; ');
+  }
   return rows.map((row) => {
     const copy = copies.find(({ queue: set, table }) => set === queue && table === row.table);
     return {

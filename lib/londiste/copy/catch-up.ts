@@ -5,11 +5,14 @@ import { transaction } from '../../postgres/transaction.ts';
 import { APPLY_SETTINGS, applyBatch } from '../apply/run.ts';
 import { hold, nodeState } from '../node-state.ts';
 import type { NodeScope } from '../place.ts';
+import { noteMended } from '../replay/health.ts';
+import { completeBatch, doneEvent } from '../replay/progress.ts';
 import type { NodeSettings } from '../settings.ts';
 import { isNext, nextBatch } from '../source-batch.ts';
 import { realTable, type Subscription } from '../tables.ts';
 import { SourceChanged } from './chunk.ts';
 import type { CopyJob } from './job.ts';
+import { keyless } from './plan.ts';
 import { analyzeOnce, putBackNext } from './structure.ts';
 
 /*
@@ -38,6 +41,9 @@ import { analyzeOnce, putBackNext } from './structure.ts';
  * A TRUNCATE is an event for every key. A key change is a delete and an insert. So at B the table is that of the source,
  * whatever the moments S_i were and in whatever order. From B on, each batch takes the table from one exact state to the
  * next. Where a column came or went between two chunks, the copy begins again.
+ *
+ * A table that replay has held back for a fault of its shape has no chunks: it was exact where its consumer begins, and each
+ * batch keeps it so. A script among its events has run here before they came, out of its turn: it is copied again.
  *
  * Before B the table may be in no state that ever was: a unique value may stand in two rows, a reference may lead nowhere.
  * That is why unique constraints and foreign keys are off until B, and why the primary key stays on: overwriting needs it.
@@ -75,9 +81,11 @@ export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' 
   const { scope, database, target, queue, consumer, job, limit } = run;
   // An index that the rows refuse as they are now: a later batch may mend them.
   let refused: unknown;
+  // The node is asked to wait only for a copy that gets on.
+  let moved = false;
   while (scope.deadline.allows(STEP_MS)) {
     const { completed } = await position(target, queue, consumer);
-    const exact = completed >= job.untilTick!;
+    const exact = job.untilTick !== null && completed >= job.untilTick;
     if (refused === undefined) {
       const kinds = exact ? (['index', 'unique'] as const) : (['index'] as const);
       const put = await putBackNext(scope, database, target, job, kinds, limit).catch((error) => {
@@ -93,12 +101,18 @@ export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' 
       await analyzeOnce(target, job, quoteQualified(job.destTable));
       if (completed === worker && (await handOver(run))) return 'done';
       // The node goes on while the copy does: let it wait for the last few batches.
-      if (completed < worker) await stopWorker(run);
+      if (completed < worker && moved) await stopWorker(run);
     }
-    const applied = await applyNext(run, worker, exact);
-    if (applied === 'applied') continue;
-    if (refused !== undefined) throw refused;
-    return applied;
+    const applied = await applyNext(run, worker, exact).catch(async (error) => {
+      await letWorkerGo(run);
+      throw error;
+    });
+    if (job.untilTick === null && applied !== 'behind') job.untilTick = await endHold(run, worker);
+    else if (applied !== 'applied') {
+      if (refused !== undefined) throw refused;
+      return applied;
+    }
+    moved = true;
   }
   return 'again';
 }
@@ -150,6 +164,28 @@ async function stopWorker({ scope, target, queue, worker, table }: CatchUp): Pro
   });
 }
 
+/** A copy that fails at `do-sync` does not hold up its node. */
+async function letWorkerGo({ target, queue, table }: CatchUp): Promise<void> {
+  await target.query(
+    `update londiste.table_info set merge_state = 'catching-up'
+      where queue_name = $1 and table_name = $2 and merge_state like 'do-sync%'`,
+    [queue, table.name],
+  );
+}
+
+/**
+ * The table that was held back takes its events again: where the node stands now it may be handed over.
+ *
+ * @returns that tick
+ */
+async function endHold({ target, queue, table, job }: CatchUp, worker: bigint): Promise<bigint> {
+  await transaction(target, async () => {
+    await target.query('update londiste.copy_job set until_tick = $2 where job_id = $1', [job.id, worker]);
+    await noteMended(target, queue, table.name);
+  });
+  return worker;
+}
+
 /** One batch of the copy's consumer, never beyond the node's position. */
 async function applyNext(
   run: CatchUp,
@@ -169,26 +205,29 @@ async function applyNext(
         const held = await hold(target, queue, consumer);
         if (held.completed !== batch.prev_tick_id) throw new BusyError(`copy of ${table.name}`);
         await target.query(APPLY_SETTINGS);
+        const after = await doneEvent(target, queue, consumer, batch);
         await transaction(
           source,
           () =>
             applyBatch(source, target, {
               batch: batch.batch_id,
-              tables: async () => new Map([[table.name, await realTable(target, table, settings)]]),
+              after,
+              tables: async () => {
+                const real = await realTable(target, table, settings);
+                if (real.key.length === 0) throw keyless(queue, table);
+                return new Map([[table.name, real]]);
+              },
               idempotent: true,
               strict: false,
               setAside: false,
               onSystemEvent: async ({ type }) => {
-                if (type === 'EXECUTE' && job.ranges === 'block' && !exact) throw new SourceChanged(job);
+                if (type === 'EXECUTE' && !exact && (job.ranges ?? 'block') === 'block')
+                  throw new SourceChanged(job);
               },
             }),
           { readOnly: true, deadline, subject: { queue, table: table.name } },
         );
-        await target.query('select pgq_node.set_consumer_completed($1, $2, $3)', [
-          queue,
-          consumer,
-          batch.cur_tick_id,
-        ]);
+        await completeBatch(target, queue, consumer, batch);
       },
       { deadline, subject: { queue, table: table.name } },
     );

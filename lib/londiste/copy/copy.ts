@@ -6,6 +6,7 @@ import { transaction } from '../../postgres/transaction.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { noteFaults } from '../replay/health.ts';
+import { isOfItsShape } from '../replay/hold.ts';
 import { copyLimit, type NodeSettings, nodeSettings } from '../settings.ts';
 import { realTable, type Subscription, subscriptions } from '../tables.ts';
 import { catchUp } from './catch-up.ts';
@@ -22,6 +23,7 @@ export interface CopyStep {
     | 'copied'
     | 'caught-up'
     | 'in-sync'
+    | 'held'
     | 'begun-again'
     | 'ordered'
     | 'built'
@@ -150,6 +152,9 @@ async function step(scope: NodeScope, context: StepContext): Promise<CopyStepRes
     const caught = await catchUp(run);
     if (caught !== 'done') return { did: { step: 'caught-up' }, next: AFTER_CATCHING_UP[caught] };
   } catch (error) {
+    // It is marked, and tried again at every tick until it is mended.
+    if (table.state === 'catching-up' && job.untilTick === null && isOfItsShape(error))
+      return { did: { step: 'held' }, next: 'idle' };
     if (!(error instanceof SourceChanged)) throw error;
     await beginAgain(target, queue, table, job);
     return { did: { step: 'begun-again' }, next: 'again' };

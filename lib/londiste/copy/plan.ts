@@ -50,19 +50,14 @@ export async function planCopy(
   await refuseMerge(target, queue, table);
   const sourceName = listed.rows[0].dest_table ?? table.name;
   const consumer = copyConsumer(state.worker_name, table.name);
+  const real = await realTable(target, table, settings);
+  if (real.key.length === 0) throw keyless(queue, table);
   await source.query('select pgq.register_consumer($1, $2)', [queue, consumer]);
   const position = await source.query<{ tick: bigint }>(
     'select last_tick as tick from pgq.get_consumer_info($1, $2)',
     [queue, consumer],
   );
   const { tick } = position.rows[0]!;
-  const real = await realTable(target, table, settings);
-  if (real.key.length === 0) {
-    throw new SkytoolsError('LONDISTE_COPY_KEYLESS', `${table.dest} has no primary key`, {
-      subject: { queue, table: table.name },
-      hint: 'give it the key of its source: without it, changes during the copy could be applied twice',
-    });
-  }
   const keepRows = table.attributes.skip_truncate === '1';
   const { from, cut } = await transaction(
     source,
@@ -135,15 +130,22 @@ export async function planCopy(
   }
 }
 
+/** A copy, and catching up, need the key: without it, changes could be applied twice. */
+export const keyless = (queue: string, table: Subscription): SkytoolsError =>
+  new SkytoolsError('LONDISTE_COPY_KEYLESS', `${table.dest} has no primary key here`, {
+    subject: { queue, table: table.name },
+    hint: 'give it the key of its source: without it, changes during the copy could be applied twice',
+  });
+
 /** The job's row. What an earlier one of the table has taken off, and not put back, stays with it. */
-async function storeJob(target: Client, values: unknown[]): Promise<bigint> {
+export async function storeJob(target: Client, values: unknown[]): Promise<bigint> {
   const { rows } = await target.query<{ id: bigint }>(
     `insert into londiste.copy_job as j (queue_name, table_name, consumer_name, source_node, source_table, dest_table, keep_rows)
      values ($1, $2, $3, $4, $5, $6, $7)
      on conflict on constraint copy_job_table_key
      do update set consumer_name = excluded.consumer_name, source_node = excluded.source_node, started = now(),
                    source_table = excluded.source_table, dest_table = excluded.dest_table,
-                   keep_rows = excluded.keep_rows, until_tick = null, analyzed = false
+                   keep_rows = excluded.keep_rows, until_tick = null, ranges = null, analyzed = false
      returning job_id as id`,
     values,
   );
@@ -178,10 +180,11 @@ export async function storeCut(target: Client, id: bigint, from: SourceTable, cu
   );
 }
 
-/** Whether the node may begin another copy. */
+/** Whether the node may begin another copy. Tables that are held back by a fault take no place. */
 async function hasPlace(target: Client, queue: string, settings: NodeSettings): Promise<boolean> {
   const { rows } = await target.query<{ copying: number }>(
-    `select count(*)::int4 as copying from londiste.table_info where queue_name = $1 and local and merge_state <> 'ok'`,
+    `select count(*)::int4 as copying from londiste.table_info where queue_name = $1 and local and merge_state <> 'ok'
+        and not londiste.is_held(queue_name, table_name)`,
     [queue],
   );
   return rows[0]!.copying < settings.parallelCopies;

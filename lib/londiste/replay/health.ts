@@ -1,8 +1,9 @@
-import { logger } from '../../platform/logger.ts';
+import { logger, MetricUnit, metrics } from '../../platform/logger.ts';
 import type { Client } from '../../postgres/connect.ts';
 import type { MissingCounts, RefusedEvent } from '../apply/apply.ts';
+import { type TableFault, tableFaults } from '../drift.ts';
 import type { SourceBatch } from '../source-batch.ts';
-import type { RealTable } from '../tables.ts';
+import { type RealTable, subscriptions } from '../tables.ts';
 
 /** Adds to the counts of changes that found no row. */
 export async function countMissing(target: Client, queue: string, counts: MissingCounts): Promise<void> {
@@ -73,40 +74,72 @@ export async function forgetSnapshots(
   );
 }
 
+/** How a fault begins that mending does not make good: it stays with the table until it is copied again. */
+const LOST = 'changes were lost';
+
 /**
- * Asks the provider which of its subscribed tables would lose changes (a trigger that is missing or disabled, a key that is
- * gone) and keeps the answer with the tables subscribed here.
+ * Looks for faults of the subscribed tables and keeps them with the tables, each with its next step; one that is mended goes,
+ * unless changes were lost by it, or the table stands behind because of it. Sets the figure of the alarm.
  */
 export async function noteFaults(provider: Client, target: Client, queue: string): Promise<void> {
-  const known = await provider.query<{ known: boolean }>(
-    `select to_regprocedure('londiste.find_trigger_faults(text)') is not null as known`,
-  );
-  // The original as a provider cannot tell.
-  if (!known.rows[0]!.known) return;
-  const { rows } = await provider.query<{ table_name: string; fault: string }>(
-    `select table_name, string_agg(fault, ', ' order by fault) as fault
-       from londiste.find_trigger_faults($1) group by 1`,
+  const tables = await subscriptions(target, queue);
+  const found = await tableFaults(provider, target, queue, tables);
+  const { rows } = await target.query<{ name: string; fault: string | null; held: boolean }>(
+    `select t.table_name as name, h.fault, londiste.is_held(t.queue_name, t.table_name) as held
+       from londiste.table_info t
+       left join londiste.table_health h on h.queue_name = t.queue_name and h.table_name = t.table_name
+      where t.queue_name = $1 and t.local`,
     [queue],
   );
-  const changed = await target.query<{ table_name: string; fault: string | null }>(
-    `with found as (select * from unnest($2::text[], $3::text[]) f (table_name, fault)),
-     cleared as (
-       update londiste.table_health h set fault = null, fault_noticed = null
-        where h.queue_name = $1 and h.fault is not null
-          and not exists (select from found f where f.table_name = h.table_name)
-       returning h.table_name, h.fault),
-     noted as (
-       insert into londiste.table_health as h (queue_name, table_name, fault, fault_noticed)
-       select t.queue_name, t.table_name, f.fault, now()
-         from found f join londiste.table_info t on t.queue_name = $1 and t.table_name = f.table_name and t.local
-       on conflict on constraint table_health_pkey
-       do update set fault = excluded.fault, fault_noticed = now() where h.fault is distinct from excluded.fault
-       returning h.table_name, h.fault)
-     select * from cleared union all select * from noted`,
-    [queue, rows.map((row) => row.table_name), rows.map((row) => row.fault)],
-  );
-  for (const { table_name, fault } of changed.rows) {
-    if (fault === null) logger.info('table is whole again on the provider', { queue, table: table_name });
-    else logger.error('changes of a table do not reach the queue', { queue, table: table_name, fault });
+  let faulty = 0;
+  for (const { name, fault: before, held } of rows) {
+    const state = tables.find((table) => table.name === name)?.state;
+    const now = [...found.filter(({ table }) => table === name).map(described)].join('; ') || null;
+    const kept =
+      before?.startsWith(LOST) && (state === 'ok' || held)
+        ? `${LOST}: its trigger at the provider was missing or disabled; skytools londiste resync ${queue} ${name}`
+        : held
+          ? before
+          : null;
+    const fault = now ?? kept;
+    if (fault !== null) faulty++;
+    if (fault === before) continue;
+    await storeFault(target, queue, name, fault);
+    if (fault === null) logger.info('table is whole again', { queue, table: name });
+    else logger.error('table has a fault', { queue, table: name, fault });
   }
+  countFaulty(faulty);
+}
+
+const described = ({ problem, hint, losesChanges }: TableFault) =>
+  `${losesChanges ? `${LOST}: ` : ''}${problem}: ${hint}`;
+
+/** A table that was held back takes its events again; what it has lost before that is lost still. */
+export async function noteMended(target: Client, queue: string, table: string): Promise<void> {
+  await target.query(
+    `update londiste.table_health set fault = null, fault_noticed = null
+      where queue_name = $1 and table_name = $2 and not starts_with(fault, $3)`,
+    [queue, table, LOST],
+  );
+}
+
+/** The figure that the alarm on faulty tables watches. */
+export const countFaulty = (tables: number): void => {
+  metrics.addMetric('FaultyTables', MetricUnit.Count, tables);
+};
+
+/** Keeps a fault with its table. @param fault null: it has none */
+export async function storeFault(
+  target: Client,
+  queue: string,
+  table: string,
+  fault: string | null,
+): Promise<void> {
+  await target.query(
+    `insert into londiste.table_health as h (queue_name, table_name, fault, fault_noticed)
+     values ($1, $2, $3, case when $3::text is not null then now() end)
+     on conflict on constraint table_health_pkey
+     do update set fault = excluded.fault, fault_noticed = excluded.fault_noticed`,
+    [queue, table, fault],
+  );
 }

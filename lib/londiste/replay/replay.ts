@@ -13,6 +13,8 @@ import { isNext, nextBatch, type SourceBatch } from '../source-batch.ts';
 import { holdsRows, type RealTable, realTable, subscriptions } from '../tables.ts';
 import { followsCombined, forwarding, makeTick, noteMergedTick } from './branch.ts';
 import { countMissing, forgetSnapshots, noteFaults, setAside } from './health.ts';
+import { holdFaultyTable } from './hold.ts';
+import { completeBatch, doneEvent, storeDoneEvent } from './progress.ts';
 import { obey } from './system-events.ts';
 
 /** A batch, or a part of it, as it was committed on the node. */
@@ -125,7 +127,7 @@ class Replay {
     if (follows) events = await this.#follow(batch);
     else if (!skipped) {
       do {
-        const part = await this.#applyPart(batch, missing);
+        const part = await this.#applyWithoutFaulty(batch, missing);
         if (part === 'stopped') return { did: undefined, next: 'idle' };
         events += part.events;
         finished = part.finished;
@@ -192,6 +194,28 @@ class Replay {
     );
   }
 
+  /** Applies a part; a table whose shape is in the way is held back, and the others go on. */
+  async #applyWithoutFaulty(
+    batch: SourceBatch,
+    missing: MissingCounts,
+  ): Promise<{ events: number; finished: boolean } | 'stopped'> {
+    for (;;) {
+      try {
+        return await this.#applyPart(batch, missing);
+      } catch (error) {
+        const held = {
+          provider: this.#provider,
+          target: this.#target,
+          queue: this.#queue,
+          state: this.#state,
+          batch,
+          deadline: this.#scope.deadline,
+        };
+        if (!(await holdFaultyTable(held, error))) throw error;
+      }
+    }
+  }
+
   /** The whole batch in one transaction; on a leaf as much of it as fits into the time left, with its position. */
   async #applyPart(
     batch: SourceBatch,
@@ -215,7 +239,7 @@ class Replay {
         await target.query(APPLY_SETTINGS);
         let tables: ReadonlyMap<string, RealTable> = new Map();
         const divisible = type === 'leaf' && combined === null;
-        const after = divisible ? await this.#doneEvent(batch) : undefined;
+        const after = divisible ? await doneEvent(target, queue, worker, batch) : undefined;
         const limit = Math.max(
           1_000,
           Math.min(LARGEST_PART, Math.floor((scope.deadline.remainingMs() / 1000) * SLOWEST_APPLY)),
@@ -246,25 +270,9 @@ class Replay {
         const finished = !divisible || events < limit;
         if (finished) {
           await forgetSnapshots(this.#provider, target, queue, batch.prev_tick_id, tables);
-          await target.query(
-            'delete from londiste.replay_progress where queue_name = $1 and consumer_name = $2',
-            [queue, worker],
-          );
           await noteMergedTick(target, this.#state, batch);
-          await target.query('select pgq_node.set_consumer_completed($1, $2, $3)', [
-            queue,
-            worker,
-            batch.cur_tick_id,
-          ]);
-        } else {
-          await target.query(
-            `insert into londiste.replay_progress as p (queue_name, consumer_name, tick_id, done_event)
-             values ($1, $2, $3, $4)
-             on conflict on constraint replay_progress_pkey
-             do update set tick_id = excluded.tick_id, done_event = excluded.done_event`,
-            [queue, worker, batch.cur_tick_id, applied.last],
-          );
-        }
+          await completeBatch(target, queue, worker, batch);
+        } else await storeDoneEvent(target, queue, worker, batch, applied.last);
         return { events, finished };
       },
       { deadline: scope.deadline, subject: { queue } },
@@ -284,15 +292,6 @@ class Replay {
         tables.set(table.name, await realTable(this.#target, table, this.#settings));
     }
     return tables;
-  }
-
-  async #doneEvent(batch: SourceBatch): Promise<bigint | undefined> {
-    const { rows } = await this.#target.query<{ done_event: bigint }>(
-      `select done_event from londiste.replay_progress
-        where queue_name = $1 and consumer_name = $2 and tick_id = $3`,
-      [this.#queue, this.#state.worker_name, batch.cur_tick_id],
-    );
-    return rows[0]?.done_event;
   }
 
   /** Finishes the batch; where the subtree's watermark was not told for five minutes, tells it first. */

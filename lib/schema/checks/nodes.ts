@@ -13,13 +13,20 @@ select n.queue_name as queue, f.table_name as "table", f.fault
   from pgq_node.node_info n, londiste.find_trigger_faults(n.queue_name) f
  order by 1, 2, 3`;
 
+const TABLE_FAULTS = `
+select h.queue_name as queue, h.table_name as "table", h.fault
+  from londiste.table_health h
+ where h.fault is not null
+ order by 1, 2`;
+
 /** Cascaded nodes: workers that are paused or fail, and replicated tables whose triggers are not there. */
 export async function checkNodes(client: Client): Promise<Finding[]> {
-  const known = await client.query<{ nodes: boolean; faults: boolean }>(
+  const known = await client.query<{ nodes: boolean; faults: boolean; health: boolean }>(
     `select to_regclass('pgq_node.local_state') is not null as nodes,
-            exists(select from pg_proc where proname = 'find_trigger_faults') as faults`,
+            exists(select from pg_proc where proname = 'find_trigger_faults') as faults,
+            to_regclass('londiste.table_health') is not null as health`,
   );
-  const { nodes, faults } = known.rows[0]!;
+  const { nodes, faults, health } = known.rows[0]!;
   const findings: Finding[] = [];
   if (nodes) {
     for (const row of (await client.query(CONSUMERS)).rows) {
@@ -45,6 +52,22 @@ export async function checkNodes(client: Client): Promise<Finding[]> {
           ),
         );
       }
+    }
+  }
+  if (health) {
+    for (const { queue, table, fault: noted } of (await client.query(TABLE_FAULTS)).rows) {
+      // As replay notes it: the problem, then the next step.
+      findings.push(
+        fault(
+          'subscribed-table',
+          `table ${table}, subscribed from queue "${queue}": ${noted}`,
+          'mend it; a table that was held back catches up by itself then',
+          {
+            queue,
+            table,
+          },
+        ),
+      );
     }
   }
   if (!faults) return findings;

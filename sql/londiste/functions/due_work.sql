@@ -59,6 +59,7 @@ as $$
                and not w.paused
                -- 'ok' with a job: in sync, and the source has not been told
                and (t.merge_state is distinct from 'ok' or j.job_id is not null)
+               and not londiste.is_held(t.queue_name, t.table_name)
             union all
             select null, null, o.state, o.job_id, o.job_id, o.state = 'waiting', o.job_id
               from londiste.copy_order o
@@ -74,4 +75,13 @@ as $$
      -- Each table its first step before any its second.
      order by t.unbegun, s.nr, t.nr
      limit i_copies)
+    union all
+    -- Tables that a fault holds back take nobody's place: whether they are mended is soon seen.
+    select t.queue_name, null, null, t.table_name, null
+      from londiste.table_info t
+      join pgq_node.node_info n on n.queue_name = t.queue_name
+      join pgq_node.local_state w
+        on w.queue_name = n.queue_name and w.consumer_name = n.worker_name
+     where not w.paused
+       and londiste.is_held(t.queue_name, t.table_name)
 $$;

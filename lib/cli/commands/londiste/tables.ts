@@ -38,9 +38,13 @@ interface ResyncFlags {
   dryRun?: boolean;
 }
 
+/** A table with a fault is not simply `ok`. */
+const stateOf = ({ state, fault, held }: TableStatus): string =>
+  held ? 'held back' : state === 'ok' && fault !== null ? 'ok, faulty' : (state ?? 'waiting');
+
 const COLUMNS: Column<TableStatus>[] = [
   { title: 'table', value: (row) => (row.dest === row.table ? row.table : `${row.table} (${row.dest})`) },
-  { title: 'state', value: (row) => row.state ?? 'waiting' },
+  { title: 'state', value: stateOf },
   { title: 'attributes', value: (row) => row.attributes },
   {
     title: 'copied',
