@@ -159,14 +159,19 @@ describe('the packaged template', () => {
     }
   });
 
-  it('alarms on tick age, consumer lag, blocked rotation and every dead-letter queue, each with its section of the manual', async () => {
+  it('alarms on tick age, consumer lag, blocked rotation, faulty tables and every dead-letter queue, each with its section of the manual', async () => {
     const manual = await readFile('docs/operating.md', 'utf8');
     const alarms = ofType('AWS::CloudWatch::Alarm').map(
       ([, { Properties: p }]) => p as Record<string, unknown>,
     );
     const figures = alarms.map((alarm) => alarm.MetricName);
     expect(figures).toEqual(
-      expect.arrayContaining(['TickAgeSeconds', 'ConsumerLagSeconds', 'RotationBlockedSeconds']),
+      expect.arrayContaining([
+        'TickAgeSeconds',
+        'ConsumerLagSeconds',
+        'RotationBlockedSeconds',
+        'FaultyTables',
+      ]),
     );
     const watched = alarms.map((alarm) => JSON.stringify(alarm.Dimensions));
     for (const [name] of ofType('AWS::SQS::Queue').filter(([queue]) => queue.endsWith('DeadLetters'))) {

@@ -240,7 +240,13 @@ describe('skytools londiste', () => {
     await set.tick();
     await set.replay();
     expect(await set.leaf.query('select table_name, missing_rows, fault from londiste.table_health')).toEqual(
-      [{ table_name: 'public.item', missing_rows: '1', fault: expect.stringContaining('row trigger missing at the provider') }],
+      [
+        {
+          table_name: 'public.item',
+          missing_rows: '1',
+          fault: expect.stringContaining('row trigger missing at the provider'),
+        },
+      ],
     );
   });
 });
