@@ -3,7 +3,7 @@ import { BusyError } from '../../platform/errors.ts';
 import { quoteQualified } from '../../postgres/quote.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { APPLY_SETTINGS, applyBatch } from '../apply/run.ts';
-import { hold, nodeState } from '../node-state.ts';
+import { type Held, hold, nodeState } from '../node-state.ts';
 import type { NodeScope } from '../place.ts';
 import { noteMended } from '../replay/health.ts';
 import { completeBatch, doneEvent } from '../replay/progress.ts';
@@ -78,13 +78,13 @@ const STEP_MS = 5_000;
  * @throws SourceChanged
  */
 export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' | 'again'> {
-  const { scope, database, target, queue, consumer, job, limit } = run;
+  const { scope, database, target, queue, job, limit } = run;
   // An index that the rows refuse as they are now: a later batch may mend them.
   let refused: unknown;
   // The node is asked to wait only for a copy that gets on.
   let moved = false;
   while (scope.deadline.allows(STEP_MS)) {
-    const { completed } = await position(target, queue, consumer);
+    const { completed } = await position(run);
     const exact = job.untilTick !== null && completed >= job.untilTick;
     if (refused === undefined) {
       const kinds = exact ? (['index', 'unique'] as const) : (['index'] as const);
@@ -117,18 +117,37 @@ export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' 
   return 'again';
 }
 
-async function position(target: pg.Client, queue: string, consumer: string): Promise<{ completed: bigint }> {
-  return transaction(target, () => hold(target, queue, consumer));
+async function position(run: CatchUp): Promise<{ completed: bigint }> {
+  return transaction(run.target, () => holdCopy(run));
+}
+
+/**
+ * Holds the position of the copy's consumer, and looks whether it is still the copy that this run knows: a resync, or a plan
+ * made anew, may have come between.
+ *
+ * @throws BusyError where it is not
+ */
+async function holdCopy({ target, queue, consumer, table, job }: CatchUp): Promise<Held> {
+  const held = await hold(target, queue, consumer);
+  const { rowCount } = await target.query(
+    `select from londiste.table_info t
+       join londiste.copy_job j on j.queue_name = t.queue_name and j.table_name = t.table_name
+      where t.queue_name = $1 and t.table_name = $2 and t.merge_state ~ '^(catching-up|wanna-sync|do-sync)'
+        and j.job_id = $3 and j.until_tick is not distinct from $4`,
+    [queue, table.name, job.id, job.untilTick],
+  );
+  if (rowCount === 0) throw new BusyError(`copy of ${table.name}`, { subject: { queue, table: table.name } });
+  return held;
 }
 
 /** Sets the table to `ok` if copy and node are at the same tick. Both are locked: neither moves meanwhile. */
 async function handOver(run: CatchUp): Promise<boolean> {
-  const { scope, target, queue, consumer, worker, table, job, limit } = run;
+  const { scope, target, queue, worker, table, job, limit } = run;
   return transaction(
     target,
     async () => {
       const node = await hold(target, queue, worker);
-      const copy = await hold(target, queue, consumer);
+      const copy = await holdCopy(run);
       if (node.completed !== copy.completed) return false;
       await target.query(
         `select londiste.put_back(job_id, nr, $2) from londiste.copy_dropped where job_id = $1 and kind = 'trigger' and done is null`,
@@ -136,7 +155,7 @@ async function handOver(run: CatchUp): Promise<boolean> {
       );
       await target.query(
         `update londiste.table_info set merge_state = 'ok', custom_snapshot = null
-          where queue_name = $1 and table_name = $2 and merge_state ~ '^(catching-up|wanna-sync|do-sync)'`,
+          where queue_name = $1 and table_name = $2`,
         [queue, table.name],
       );
       return true;
@@ -196,13 +215,13 @@ async function applyNext(
   const { deadline } = run.scope;
   const batch = await nextBatch(source, queue, consumer);
   if (batch === undefined) return 'wait';
-  const { completed } = await position(target, queue, consumer);
+  const { completed } = await position(run);
   if (isNext(batch, completed, queue, consumer)) {
     if (batch.cur_tick_id > worker) return 'behind';
     await transaction(
       target,
       async () => {
-        const held = await hold(target, queue, consumer);
+        const held = await holdCopy(run);
         if (held.completed !== batch.prev_tick_id) throw new BusyError(`copy of ${table.name}`);
         await target.query(APPLY_SETTINGS);
         const after = await doneEvent(target, queue, consumer, batch);

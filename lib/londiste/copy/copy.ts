@@ -3,6 +3,7 @@ import { BusyError, SkytoolsError } from '../../platform/errors.ts';
 import { logger } from '../../platform/logger.ts';
 import { hasSqlState } from '../../postgres/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
+import { rowsAbove } from '../admin/provider.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { noteFaults } from '../replay/health.ts';
@@ -64,6 +65,7 @@ export async function copyStep(
     const job = await jobOfTable(target, queue, table.name);
     // A resync may name another source.
     const from = await sourceOf(
+      scope,
       target,
       queue,
       state,
@@ -238,7 +240,10 @@ async function endChunks(
   }
 }
 
-/** Unregisters the copy's consumer at the source, then forgets the job: a crash between leaves the job to be found. */
+/**
+ * Unregisters the copy's consumer at the source, then forgets the job: a crash between leaves the job to be found. Not where a
+ * resync has come between: the consumer and the job are those of the next copy then.
+ */
 async function conclude(
   source: pg.Client,
   target: pg.Client,
@@ -246,8 +251,13 @@ async function conclude(
   consumer: string,
   table: Subscription,
 ): Promise<void> {
-  await source.query('select pgq.unregister_consumer($1, $2)', [queue, consumer]);
   await transaction(target, async () => {
+    const { rowCount } = await target.query(
+      `select from londiste.table_info where queue_name = $1 and table_name = $2 and merge_state = 'ok' for update`,
+      [queue, table.name],
+    );
+    if (rowCount === 0) return;
+    await source.query('select pgq.unregister_consumer($1, $2)', [queue, consumer]);
     await target.query('select * from pgq_node.unregister_consumer($1, $2)', [queue, consumer]);
     await target.query('delete from londiste.copy_job where queue_name = $1 and table_name = $2', [
       queue,
@@ -256,17 +266,22 @@ async function conclude(
   });
 }
 
-/** The node that the rows come from: that of the plan, else `copy_node`, else the provider. */
+/**
+ * The node that the rows come from: that of the plan, else `copy_node` (`?`: the nearest above that has the rows), else the
+ * provider.
+ */
 async function sourceOf(
+  scope: NodeScope,
   target: pg.Client,
   queue: string,
   state: NodeState,
   table: Subscription,
   planned: string | undefined,
 ): Promise<{ node: string; location: string }> {
-  const node = planned ?? table.attributes.copy_node ?? state.provider_node;
-  if (node === state.provider_node || node === '?')
-    return { node: state.provider_node, location: state.provider_location };
+  const provider = { node: state.provider_node, location: state.provider_location };
+  const node = planned ?? table.attributes.copy_node ?? provider.node;
+  if (node === '?') return (await rowsAbove(scope, target, queue, state, table.name, node)) ?? provider;
+  if (node === provider.node) return provider;
   const { rows } = await target.query<{ location: string }>(
     'select node_location as location from pgq_node.node_location where queue_name = $1 and node_name = $2',
     [queue, node],

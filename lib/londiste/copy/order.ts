@@ -389,17 +389,14 @@ const CANCEL_TIMEOUT_MS = 60_000;
  * @returns false where it had ended before
  */
 export async function cancelOrder(target: pg.Client, id: bigint): Promise<boolean> {
-  const { rows } = await target.query<{ state: string }>(
-    'select state from londiste.copy_order where job_id = $1',
+  const { rowCount: cancelled } = await target.query(
+    `update londiste.copy_order set state = 'cancelled', finished = now() where job_id = $1 and state <> 'done'`,
     [id],
   );
+  // Read behind the update, which waits for a plan that is being made.
   const job = await jobById(target, id);
-  if (rows[0] === undefined || job === undefined) throw unknownCopy(id);
-  if (rows[0].state === 'done') return false;
-  await target.query(
-    `update londiste.copy_order set state = 'cancelled', finished = now() where job_id = $1`,
-    [id],
-  );
+  if (job === undefined || job.queue !== null) throw unknownCopy(id);
+  if (cancelled === 0) return false;
   if (job.sourceColumns === null || job.keepRows) return true;
   const quoted = quoteQualified(job.destTable);
   await transaction(

@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { type CopyOrder, orderStep, parseOrder, placeOrder } from '../../../lib/londiste/copy/order.ts';
+import {
+  type CopyOrder,
+  cancelOrder,
+  orderStep,
+  parseOrder,
+  placeOrder,
+} from '../../../lib/londiste/copy/order.ts';
 import { copyWork } from '../../../lib/londiste/copy/work.ts';
 import type { NodeScope } from '../../../lib/londiste/place.ts';
 import { parseConfig } from '../../../lib/platform/config-file.ts';
@@ -178,6 +184,23 @@ describe('a copy on demand', () => {
     expect((await berlin.query(`select from pg_indexes where tablename = 'item'`)).length).toBe(2);
     expect((await orderStep(scope, 'berlin', job!)).did).toEqual({ step: 'nothing' });
     expect(await run('--database', 'berlin', 'cancel', String(job), '--yes')).toMatchObject({ code: 0 });
+  });
+
+  it('cancelled while its plan is being made leaves its table whole as well', async () => {
+    for (const database of [paris, berlin])
+      await database.query(`${ITEM}; create index item_code on item (code)`);
+    await fill(300);
+    const [job] = await place({});
+    await scope.database('berlin', async (client) => {
+      const query = client.query.bind(client) as (text: string, values: unknown[]) => unknown;
+      const plannedBefore = async (text: string, values: unknown[]) => {
+        if (text.includes(`state = 'cancelled'`)) await orderStep(scope, 'berlin', job!);
+        return query(text, values);
+      };
+      const late = Object.create(client, { query: { value: plannedBefore } }) as typeof client;
+      expect(await cancelOrder(late, job!)).toBe(true);
+    });
+    expect((await berlin.query(`select from pg_indexes where tablename = 'item'`)).length).toBe(2);
   });
 
   it('of a table without a key, and of a view, is one chunk', async () => {
