@@ -8,6 +8,7 @@ import { startRunner } from '../../lib/local/runner/runner.ts';
 import { connect, disconnect } from '../../lib/postgres/connect.ts';
 import { createStack } from './deploy.ts';
 import { servedStack } from './functions.ts';
+import { readmeDeployment } from './readme.ts';
 import { ScheduleBridge } from './schedule.ts';
 import { storeConnectStrings } from './secrets.ts';
 import { startLocalStack } from './server.ts';
@@ -19,7 +20,6 @@ import { SCHEDULE_QUEUE, type Template, withoutFunctions } from './template.ts';
  * S3, Secrets Manager and EventBridge; `skytools smoke` proves the whole, and the contract of the emulator is asked of LocalStack as well.
  */
 
-const STACK = 'skytools-dev';
 const OWNER = 'owner';
 
 /** EventBridge fires a rate of one minute within two. */
@@ -64,6 +64,12 @@ async function run(command: string, argv: readonly string[], environment = {}): 
 }
 
 try {
+  // The section on deploying of the README, word for word as far as this LocalStack goes: its stage and its smoke test.
+  const readme = await readmeDeployment();
+  const { stack } = readme;
+  await run('npm', ['run', '--silent', 'package', '--', ...readme.deployArguments], {
+    SKYTOOLS_CONFIG: 'infra/localstack/skytools.config.ts',
+  });
   const template = JSON.parse(await readFile(TEMPLATE, 'utf8')) as Template;
 
   const localstack = await startLocalStack();
@@ -74,8 +80,8 @@ try {
   await run(path.join(localstack.programs, 'cfn-lint'), ['--ignore-checks', LINT_IGNORED, '--', TEMPLATE]);
   say(`cfn-lint has nothing to say after ${elapsed()}`);
 
-  const ids = await createStack(STACK, withoutFunctions(template));
-  say(`stack ${STACK} with ${ids.size} resources after ${elapsed()}`);
+  const ids = await createStack(stack, withoutFunctions(template));
+  say(`stack ${stack} with ${ids.size} resources after ${elapsed()}`);
 
   const postgres = await startPostgres({ binaries: embeddedBinaries() });
   undo.push(() => postgres.stop());
@@ -89,7 +95,7 @@ try {
   // Here, because the clients that Lambda's runtime brings are found from here.
   const unpacked = await mkdtemp(path.resolve('.cache', 'functions-'));
   undo.push(() => rm(unpacked, { recursive: true, force: true }));
-  const served = await servedStack(template, STACK, ids, ARTIFACTS, unpacked);
+  const served = await servedStack(template, stack, ids, ARTIFACTS, unpacked);
   const failed: string[] = [];
   const runner = await startRunner(served.manifest, {
     endpoint: localstack.endpoint,
@@ -113,19 +119,22 @@ try {
   undo.push(() => bridge.close());
   bridge.start(ids.get(SCHEDULE_QUEUE)!, runner, 'sweep');
 
+  const urls = { SKYTOOLS_SOURCE_URL: databases.source, SKYTOOLS_TARGET_URL: databases.target };
+  say(`the README says: ${readme.smoke}`);
+  await run('sh', ['-c', readme.smoke], urls);
   await run(
     process.execPath,
     [
       'dist/cli/main.mjs',
       'smoke',
       '--stack',
-      STACK,
+      stack,
       '--endpoint',
       localstack.endpoint,
       '--archive',
       `s3://${ids.get('WalBucket')}/wal`,
     ],
-    { SKYTOOLS_SOURCE_URL: databases.source, SKYTOOLS_TARGET_URL: databases.target },
+    urls,
   );
   say(`smoke passed after ${elapsed()}`);
 
