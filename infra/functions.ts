@@ -82,7 +82,8 @@ export const functions: readonly FunctionSpec[] = [
   },
   {
     name: 'replay',
-    timeoutSeconds: 300,
+    // The longest that there is: a branch cannot cut a batch.
+    timeoutSeconds: 900,
     memoryMb: 512,
     triggers: [{ queue: 'replay', batchSize: 1, maximumConcurrency: 10 }],
     concurrency: 10,

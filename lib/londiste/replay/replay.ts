@@ -16,6 +16,7 @@ import { countMissing, forgetSnapshots, noteFaults, setAside } from './health.ts
 import { holdFaultyTable } from './hold.ts';
 import { completeBatch, doneEvent, storeDoneEvent } from './progress.ts';
 import { obey } from './system-events.ts';
+import { WholeBatch } from './too-long.ts';
 
 /** A batch, or a part of it, as it was committed on the node. */
 export interface ReplayedBatch {
@@ -109,6 +110,11 @@ class Replay {
     this.#settings = settings;
   }
 
+  /** Whether a batch may be applied in parts: nobody below is handed whole ones. */
+  get #divisible(): boolean {
+    return this.#state.node_type === 'leaf' && this.#state.combined_queue === null;
+  }
+
   async run(): Promise<ReplayResult> {
     const { worker_name: worker, node_name: node } = this.#state;
     const batch = await nextBatch(this.#provider, this.#queue, worker, this.#settings);
@@ -126,8 +132,14 @@ class Replay {
     const skipped = !(await this.#isNext(batch));
     if (follows) events = await this.#follow(batch);
     else if (!skipped) {
+      const whole = this.#divisible
+        ? undefined
+        : new WholeBatch(this.#queue, batch, this.#state.cur_error, this.#scope.deadline);
+      whole?.check();
       do {
-        const part = await this.#applyWithoutFaulty(batch, missing);
+        const part = await this.#applyWithoutFaulty(batch, missing).catch((error) => {
+          throw whole && error instanceof DeadlineError ? whole.failed(error) : error;
+        });
         if (part === 'stopped') return { did: undefined, next: 'idle' };
         events += part.events;
         finished = part.finished;
@@ -222,7 +234,7 @@ class Replay {
     missing: MissingCounts,
   ): Promise<{ events: number; finished: boolean } | 'stopped'> {
     const [scope, target, queue] = [this.#scope, this.#target, this.#queue];
-    const { worker_name: worker, node_type: type, combined_queue: combined } = this.#state;
+    const { worker_name: worker } = this.#state;
     return transaction(
       target,
       async () => {
@@ -238,7 +250,7 @@ class Replay {
         if (subscribed.some(({ state }) => state?.startsWith('do-sync'))) return 'stopped';
         await target.query(APPLY_SETTINGS);
         let tables: ReadonlyMap<string, RealTable> = new Map();
-        const divisible = type === 'leaf' && combined === null;
+        const divisible = this.#divisible;
         const after = divisible ? await doneEvent(target, queue, worker, batch) : undefined;
         const limit = Math.max(
           1_000,

@@ -254,6 +254,35 @@ export function registerNodeCommands(cli: Cli, group: Command): void {
 
   cli.action(
     group
+      .command('replay')
+      .description('replay what the provider has for this node, without a time limit')
+      .argument('<queue>'),
+    [
+      [
+        'skytools londiste replay shop --database berlin',
+        'for a batch that does not fit into the time of a function',
+      ],
+    ],
+    async (context, [queue]) => {
+      const { replayBatch } = await import('../../../londiste/replay/replay.ts');
+      const { scope, name } = await londisteContext(context);
+      if (name === undefined) {
+        throw new UsageError('CLI_NOT_CONFIGURED', 'the database is not one of the configuration', {
+          hint: 'name it with --database: its node is replayed with the settings that it has there',
+        });
+      }
+      let batches = 0;
+      for (let more = true; more; ) {
+        const { did, next } = await replayBatch(scope, name, queue!);
+        if (did?.finished) batches++;
+        more = next === 'again';
+      }
+      await context.done({ queue, batches }, `${batches} batches replayed`);
+    },
+  );
+
+  cli.action(
+    group
       .command('check')
       .description(
         'look at this node and its provider for what loses changes or stops replication; exit code 3 if there is any',
