@@ -203,6 +203,27 @@ describe('a copy on demand', () => {
     expect((await berlin.query(`select from pg_indexes where tablename = 'item'`)).length).toBe(2);
   });
 
+  it('is forgotten three months after its end, not while its table lacks something; a late message is quiet', async () => {
+    for (const database of [paris, berlin]) await database.query(ITEM);
+    const [first] = await place({});
+    await finish(first!);
+    const [second] = await place({ name: 'stuck' });
+    const known = () => berlin.query<{ name: string }>('select order_name as name from londiste.copy_order');
+    const maintain = () => berlin.query('select londiste.periodic_maintenance()');
+    await berlin.query(`update londiste.copy_order set finished = now() - interval '80 days' where state = 'done';
+      update londiste.copy_order set state = 'cancelled', finished = now() - interval '1 year' where job_id = ${second};
+      insert into londiste.copy_dropped (job_id, nr, name, kind, definition) values (${second}, 1, 'item_code', 'index', '')`);
+    await maintain();
+    expect(await known()).toEqual([{ name: 'o' }, { name: 'stuck' }]);
+    await berlin.query(
+      `update londiste.copy_order set finished = now() - interval '100 days' where state = 'done'`,
+    );
+    await maintain();
+    expect(await known()).toEqual([{ name: 'stuck' }]);
+    const late = { v: 1, kind: 'copy', database: 'berlin', job: `${first}` } as const;
+    expect(await copyWork(scope, late)).toEqual({ did: { step: 'nothing' }, wake: [] });
+  });
+
   it('of a table without a key, and of a view, is one chunk', async () => {
     await paris.query(`${ITEM}; create table log (line text); create view seen as select id, name from item`);
     await berlin.query('create table log (line text); create table seen (id int, name text)');
