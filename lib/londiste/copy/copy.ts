@@ -6,7 +6,6 @@ import { transaction } from '../../postgres/transaction.ts';
 import { rowsAbove } from '../admin/provider.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
-import { noteFaults } from '../replay/health.ts';
 import { isOfItsShape } from '../replay/hold.ts';
 import { copyLimit, type NodeSettings, nodeSettings } from '../settings.ts';
 import { realTable, type Subscription, subscriptions } from '../tables.ts';
@@ -123,7 +122,6 @@ async function step(scope: NodeScope, context: StepContext): Promise<CopyStepRes
   if (table.state === null) {
     const plan = await planCopy(scope, source, sourceNode, target, queue, state, table, settings, job);
     if (plan === undefined) return NOTHING;
-    await noteFaults(source, target, queue);
     return { did: { step: 'planned', chunks: Math.min(limit, plan.chunks) }, next: 'again' };
   }
   if (table.state === 'ok') {

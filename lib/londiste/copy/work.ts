@@ -39,8 +39,26 @@ export async function copyWork(scope: NodeScope, message: CopyMessage): Promise<
     });
   }
   const result = await copyStep(scope, database, queue, table, CHUNKS_MS);
-  if (result.next === 'replay') return { did: result.did, wake: [{ v, kind: 'replay', database, queue }] };
+  if (result.next === 'replay') {
+    const replay = { v, kind: 'replay', database, queue } as const;
+    // The place of a table that is in sync is free for the next one, which need not wait for a tick.
+    const waiting = result.did.step === 'in-sync' ? await nextTable(scope, database, queue) : undefined;
+    const copy = waiting === undefined ? [] : [{ v, kind, database, queue, table: waiting }];
+    return { did: result.did, wake: [replay, ...copy] };
+  }
   return next(message, result);
+}
+
+/** One of the subscribed tables whose copy has not begun: not always the first, at whose provider it may not be ready. */
+async function nextTable(scope: NodeScope, database: string, queue: string): Promise<string | undefined> {
+  const { rows } = await scope.database(database, (target) =>
+    target.query<{ table: string }>(
+      `select table_name as "table" from londiste.table_info
+        where queue_name = $1 and local and merge_state is null order by random() limit 1`,
+      [queue],
+    ),
+  );
+  return rows[0]?.table;
 }
 
 /** A message that comes when its copy is done and forgotten has nothing to do. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type AddTable, addTable, resyncTable } from '../../../lib/londiste/admin/tables.ts';
 import { copyStep } from '../../../lib/londiste/copy/copy.ts';
 import { copyProgress } from '../../../lib/londiste/copy/progress.ts';
+import { copyWork } from '../../../lib/londiste/copy/work.ts';
 import type { NodeScope } from '../../../lib/londiste/place.ts';
 import { replayBatch } from '../../../lib/londiste/replay/replay.ts';
 import { BusyError } from '../../../lib/platform/errors.ts';
@@ -338,6 +339,30 @@ describe('many copies', () => {
     await settle(set);
     for (const name of names) expect(await rowsOf(set.leaf, name)).toEqual(await rowsOf(set.root, name));
   });
+});
+
+it('a table in sync hands its place to the next one, without a tick between', async () => {
+  const set = await cascade(['leaf'], { parallelCopies: 1 });
+  for (const name of ['one', 'two']) {
+    for (const node of set.nodes) await node.query(`create table ${name} (id int primary key)`);
+    await set.add(name);
+  }
+  const place = { v: 1, database: set.leaf.name, queue: QUEUE } as const;
+  const copy = (name: string) => ({ ...place, kind: 'copy', table: `public.${name}` }) as const;
+  expect((await copyWork(set.scope, copy('one'))).did.step).toBe('planned');
+  // Its place is taken.
+  expect(await copyWork(set.scope, copy('two'))).toEqual({ did: { step: 'nothing' }, wake: [] });
+  for (let rounds = 0; ; rounds++) {
+    expect(rounds).toBeLessThan(20);
+    const { did, wake } = await copyWork(set.scope, copy('one'));
+    if (did.step === 'in-sync') {
+      expect(wake).toEqual([{ ...place, kind: 'replay' }, copy('two')]);
+      break;
+    }
+    await set.tick();
+    await set.replay();
+  }
+  expect((await copyWork(set.scope, copy('two'))).did.step).toBe('planned');
 });
 
 describe('values of every kind', () => {
