@@ -60,6 +60,8 @@ async function blocked(client: pg.Client): Promise<void> {
       `select exists (select from pg_stat_activity where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0)`,
     );
     if (waits) return;
+    // Inside a transaction the activity stays as it was first seen.
+    await client.query('select pg_stat_clear_snapshot()');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
