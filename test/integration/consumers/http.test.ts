@@ -102,7 +102,7 @@ it('a worker whose connection was cut in the middle sends again what it had not 
   endpoint.answer = async () => {
     if (endpoint.requests.length === 1) {
       await stack.source.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity
+        `select pg_terminate_backend(pid, 10000) from pg_stat_activity
           where datname = current_database() and application_name like 'skytools%'`,
       );
     }

@@ -249,7 +249,7 @@ describe('a database that fails', () => {
   it('whose connections were all cut serves the next message over a new one', async () => {
     await insert(1);
     await tick();
-    await source.query(`select pg_terminate_backend(pid) from pg_stat_activity
+    await source.query(`select pg_terminate_backend(pid, 10000) from pg_stat_activity
                          where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
                            and application_name like 'skytools%'`);
     await consume();

@@ -79,7 +79,7 @@ it('fault 3: a connection that the server ends in the middle of a batch leaves n
     (statement) => statement.includes('set_consumer_completed'),
     async (client, run) => {
       const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-      await set.leaf.query(`select pg_terminate_backend(${rows[0]!.pid})`);
+      await set.leaf.query(`select pg_terminate_backend(${rows[0]!.pid}, 10000)`);
       return run();
     },
   );

@@ -138,7 +138,7 @@ describe('consumers with their effect in another database', () => {
       async handleBatch(batch: Batch, context: RemoteContext) {
         await store.handleBatch(batch, context);
         const { rows } = await victim.query('select pg_backend_pid() as pid');
-        await source.query('select pg_terminate_backend($1)', [rows[0].pid]);
+        await source.query('select pg_terminate_backend($1, 10000)', [rows[0].pid]);
       },
     };
     await expect(consumeRemoteBatch(victim, target, spec, killing, minute())).rejects.toThrow();

@@ -93,7 +93,7 @@ describe('a transactional consumer', () => {
     // What idle_in_transaction_session_timeout does after a minute.
     const server = await ourClient(db.superuserUrl);
     await server.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and state = 'idle in transaction'`,
+      `select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = $1 and state = 'idle in transaction'`,
       [db.name],
     );
     for (let tries = 0; (await count()) < 10 && tries < 100; tries++) {
