@@ -15,6 +15,7 @@ import {
   unregisterConsumer,
 } from '../../../lib/pgq/index.ts';
 import type { Config } from '../../../lib/platform/config.ts';
+import { until } from '../../support/cluster.ts';
 import { testDatabase } from '../../support/postgres.ts';
 import { fill, minute, ourClient, queueDatabase } from './support.ts';
 
@@ -96,16 +97,17 @@ it('maintains: returns due retries, rotates in two transactions, and goes on beh
   expect(next).toBe('idle');
   // Transactions of other tests on the same server hold a rotation back as one of this database would.
   const rotated = async () => (await db.query('select queue_cur_table as t from pgq.queue'))[0]!.t !== 0;
-  for (let round = 0; !(await rotated()) && round < 100; round++) {
-    await fill(db, 1, 100 + round);
+  let events = 100;
+  await until('the rotation', async () => {
+    await fill(db, 1, events++);
     await consumeBatch(client, { queue: 'q', consumer: 'c' }, { handleEvent() {} }, minute());
     await maintain(client, minute());
-  }
-  expect(await rotated()).toBe(true);
+    return await rotated();
+  });
   expect(await db.query('select queue_switch_step2 is not null as whole from pgq.queue')).toEqual([
     { whole: true },
   ]);
-});
+}, 120_000);
 
 it('tells the operator which consumer holds a rotation back', async () => {
   const { db, client } = await queueDatabase();
