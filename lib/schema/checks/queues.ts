@@ -38,7 +38,16 @@ select q.queue_name as queue, c.co_name as consumer, s.sub_batch::text as batch,
  where s.sub_batch is not null and s.sub_active < clock_timestamp() - make_interval(secs => $1)
  order by 1, 2`;
 
-/** Ticks, pauses, rotation and abandoned batches. */
+const OPEN_CIRCUITS = `
+select q.queue_name as queue, c.co_name as consumer, k.circuit_reason as reason, k.circuit_failures as failures,
+       extract(epoch from clock_timestamp() - k.circuit_opened_at)::int as open_for,
+       extract(epoch from k.circuit_probe_at - clock_timestamp())::int as probe_in
+  from pgq.consumer_circuit k
+  join pgq.queue q on q.queue_id = k.circuit_queue
+  join pgq.consumer c on c.co_id = k.circuit_consumer
+ order by 1, 2`;
+
+/** Ticks, pauses, rotation, abandoned batches, and consumers whose events nobody takes. */
 export async function checkQueues(client: Client): Promise<Finding[]> {
   const { rows } = await client.query(QUEUES);
   if (rows.length === 0) return [ok('queues', 'no queues yet')];
@@ -53,9 +62,30 @@ export async function checkQueues(client: Client): Promise<Finding[]> {
       ),
     );
   }
+  findings.push(...(await checkCircuits(client)));
   findings.push(...(await checkDeadLetters(client)));
   if (findings.length === 0) findings.push(ok('queues', `${rows.length} queues tick and rotate`));
   return findings;
+}
+
+/** Services that do not take the events forwarded to them. */
+async function checkCircuits(client: Client): Promise<Finding[]> {
+  // Other PgQ installations, and earlier ones of ours, have no such table.
+  const { rows: present } = await client.query(
+    `select to_regclass('pgq.consumer_circuit') is not null as present`,
+  );
+  if (!present[0].present) return [];
+  const { rows } = await client.query(OPEN_CIRCUITS);
+  return rows.map(({ queue, consumer, reason, failures, open_for, probe_in }) =>
+    fault(
+      'circuit',
+      `the service behind consumer "${consumer}" of queue "${queue}" has not taken its events for ${open_for} s: ` +
+        `${reason ?? 'no reason recorded'}, ${failures} ${failures === 1 ? 'attempt' : 'attempts'}, ` +
+        (probe_in > 0 ? `the next in ${probe_in} s` : 'the next is due'),
+      'put the service or its secret right; the consumer then goes on by itself, or at once after pgq.close_circuit(queue, consumer)',
+      { queue, consumer },
+    ),
+  );
 }
 
 /** Events that consumers have given up. Only who may read them is told. */

@@ -332,6 +332,27 @@ describe('doctor', () => {
     expect(rights[1]?.hint).toContain('grant pgq_admin to "just_a_reader"');
   });
 
+  it('names the consumer whose service takes no events, why, and when it is tried again; not in a PgQ without circuits', async () => {
+    const database = await testDatabase();
+    await database.query(`select pgq.create_queue('q'), pgq.register_consumer('q', 'crm')`);
+    await database.query(`select pgq.open_circuit('q', 'crm', 'HTTP 503', '1 hour', '1 hour')`);
+    const circuit = async () =>
+      (await doctor(database)).json<Findings>().find(({ check }) => check === 'circuit');
+    expect(await circuit()).toMatchObject({
+      level: 'fault',
+      message: expect.stringMatching(/"crm" of queue "q".*HTTP 503, 1 attempt, the next in \d{4} s$/),
+      hint: expect.stringContaining('pgq.close_circuit'),
+    });
+    await database.query('update pgq.consumer_circuit set circuit_probe_at = now(), circuit_failures = 2');
+    expect((await circuit())?.message).toMatch(/HTTP 503, 2 attempts, the next is due$/);
+    await database.query(`select pgq.close_circuit('q', 'crm')`);
+    expect(await circuit()).toBeUndefined();
+    await database.query('drop table pgq.consumer_circuit');
+    expect((await doctor(database)).json<Findings>().find(({ check }) => check === 'queues')).toMatchObject({
+      level: 'ok',
+    });
+  });
+
   it('names a replicated table without its triggers, and a paused node', async () => {
     const database = await testDatabase({ from: 'empty' });
     await install(database);
