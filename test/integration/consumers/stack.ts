@@ -49,6 +49,8 @@ export interface ConsumerStack {
   /** Has queue `q` with consumer `c` registered. */
   source: TestDatabase;
   target: TestDatabase;
+  /** The configuration, for functions in processes of their own. */
+  configFile: string;
   /** Inserts events, each `[type, data, extra1?]`, and ticks. */
   produce(...events: (readonly [type: string | null, data: string | null, extra1?: string])[]): Promise<void>;
   tick(): Promise<void>;
@@ -97,6 +99,7 @@ export async function consumerStack(
   return {
     source,
     target,
+    configFile: file,
     tick,
     async produce(...events) {
       for (const [type, data, extra1] of events)
@@ -109,7 +112,8 @@ export async function consumerStack(
     },
     async consume(milliseconds = 60_000) {
       process.env.SKYTOOLS_CONFIG_FILE = file;
-      const { batchItemFailures } = await deliver(source.name, milliseconds);
+      const context = { getRemainingTimeInMillis: () => milliseconds } as Context;
+      const { batchItemFailures }: SQSBatchResponse = await handler(wakeUp(source.name), context);
       return batchItemFailures.length === 0;
     },
     async bringBack() {
@@ -136,14 +140,15 @@ export async function consumerStack(
   };
 }
 
-function deliver(database: string, milliseconds: number): Promise<SQSBatchResponse> {
+/** The message that wakes consumer `c`, as the function gets it. */
+export function wakeUp(database: string): SQSEvent {
   const attributes = {
     ApproximateReceiveCount: '1',
     SentTimestamp: '0',
     SenderId: 'x',
     ApproximateFirstReceiveTimestamp: '0',
   };
-  const event: SQSEvent = {
+  return {
     Records: [
       {
         messageId: 'm',
@@ -158,7 +163,6 @@ function deliver(database: string, milliseconds: number): Promise<SQSBatchRespon
       },
     ],
   };
-  return handler(event, { getRemainingTimeInMillis: () => milliseconds } as Context);
 }
 
 /** Makes the server end the backend that inserts the `nth` row into a table, once: a kill in the middle of the work. */
