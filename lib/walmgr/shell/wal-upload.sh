@@ -15,8 +15,9 @@ settings=${SKYTOOLS_WAL_ENV:-/etc/skytools/wal.env}
 [ -r "$settings" ] && . "$settings"
 file=$1
 name=${file##*/}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+work=$(mktemp -d) || exit 1
+# Whatever fails, a command that is missing too (127): PostgreSQL counts only what is not above 125.
+trap 'code=$?; rm -rf "$work"; [ "$code" -eq 0 ] || exit 1' EXIT
 
 if command -v zstd >/dev/null; then
   codec=zstd

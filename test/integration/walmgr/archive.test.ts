@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
+import { sha256 } from '../../../lib/walmgr/archive/codec.ts';
 import { answerDownload, answerUpload } from '../../../lib/walmgr/upload/answer.ts';
 import { verifyUpload } from '../../../lib/walmgr/upload/register.ts';
 import { signUpload } from '../../../lib/walmgr/upload/request.ts';
@@ -239,6 +240,68 @@ test('segments too large for memory go through a file, and come back the same', 
   await rm(file);
 });
 
+test.each([1, 16, 64])(
+  'every kind of file that PostgreSQL archives comes back as it was, with segments of %i MB',
+  async (megabytes) => {
+    const segmentSize = megabytes << 20;
+    const prefix = `a${++counter}`;
+    const store = s3.store();
+    stores.push(store);
+    const archive = await WalArchive.claim(s3.location(prefix), { ...MADE_UP, segmentSize }, { store });
+    const files = new Map([
+      [FIRST, makeSegment(FIRST, { segmentSize })],
+      [`${FIRST}.partial`, makeSegment(`${FIRST}.partial`, { segmentSize })],
+      [`${FIRST}.00000028.backup`, Buffer.from('START WAL LOCATION: 0/5000028\n')],
+      ['00000002.history', Buffer.from('1\t0/5000028\tno recovery target specified\n')],
+    ]);
+    const file = path.join(s3.directory, 'kind');
+    for (const [name, bytes] of files) {
+      await writeFile(file, bytes);
+      expect(await archive.storeFile(name, file, s3.directory)).toMatchObject({ outcome: 'stored' });
+      expect(await archive.fetchFile(name, `${file}.back`)).toBe(true);
+      expect((await readFile(`${file}.back`)).equals(bytes)).toBe(true);
+    }
+    await expect(
+      archive.storeFile('00000002.history', Buffer.from('1\t0/6000028\tanother copy chose it too\n'), ''),
+    ).rejects.toMatchObject({ code: 'WAL_CONFLICT' });
+    await rm(file);
+    await rm(`${file}.back`);
+  },
+);
+
+test('a Node.js that cannot run is neither the end of the archive nor a failure that PostgreSQL does not count', async () => {
+  const directory = await dataDirectory();
+  await writeReady(directory, FIRST);
+  const script = path.join(s3.directory, 'bin', 'skytools');
+  const exit = (node: string, ...words: string[]) =>
+    run(script, ['wal', ...words], { cwd: directory, env: { ...process.env, SKYTOOLS_NODE: node } }).then(
+      () => 0,
+      (error: { code: number }) => error.code,
+    );
+  for (const node of ['/no/such/node', '/bin/false']) {
+    expect(await exit(node, 'push', '--archive', s3.url('x'), `pg_wal/${FIRST}`)).toBe(1);
+    expect(await exit(node, 'fetch', '--archive', s3.url('x'), FIRST, 'pg_wal/RECOVERYXLOG')).toBe(255);
+  }
+});
+
+test('a spool that is torn, emptied or gone costs a comparison with the archive, and loses nothing', async () => {
+  const { archive, prefix } = await emptyArchive();
+  const directory = await dataDirectory();
+  const all = names(4) as [string, string, string, string];
+  for (const name of all) await writeReady(directory, name);
+  const push = (name: string) => wal(directory, 'push', '--archive', s3.url(prefix), `pg_wal/${name}`);
+  expect(await push(all[0])).toMatchObject({ code: 0 });
+  const spool = path.join(directory, 'pg_wal/.skytools');
+  await writeFile(path.join(spool, 'sent', all[1]), '');
+  await writeFile(path.join(spool, 'archive'), 'half a li');
+  expect(await push(all[1])).toMatchObject({ code: 0 });
+  await rm(spool, { recursive: true });
+  await writeReady(directory, all[2]);
+  expect((await push(all[2])).code).toBe(3);
+  expect(await push(all[3])).toMatchObject({ code: 0 });
+  for (const name of all) expect(await archive.readFile(name)).toBeDefined();
+});
+
 test('a host with a shell and curl archives and recovers through the functions, and can do nothing else', async () => {
   const { archive, prefix } = await emptyArchive();
   const directory = await dataDirectory();
@@ -315,11 +378,76 @@ test('a host with a shell and curl archives and recovers through the functions, 
   const { status, body } = await answerUpload(config, lines, signUpload(lines, 'sesame'));
   expect(status).toBe(200);
   const [first, ...headers] = body.trim().split('\n');
-  const put = await fetch(first!.replace('put ', ''), {
-    method: 'PUT',
-    body: 'other',
-    headers: Object.fromEntries(headers.map((line) => line.split(': ') as [string, string])),
-  });
-  expect(put.ok).toBe(false);
+  const granted = first!.replace('put ', '');
+  const sent = Object.fromEntries(headers.map((line) => line.split(': ') as [string, string]));
+  expect((await fetch(granted, { method: 'PUT', body: 'other', headers: sent })).ok).toBe(false);
+  expect((await fetch(granted)).status).toBe(403);
+  expect((await fetch(granted, { method: 'DELETE' })).status).toBe(403);
+  const listing = granted.replace(/\/archive\/[^?]*/, '/archive/');
+  expect((await fetch(listing)).status).toBe(403);
   server.close();
 }, 30_000);
+
+test('a granted upload is taken once, and a second one of the same URL overwrites nothing', async () => {
+  const { archive, prefix } = await emptyArchive();
+  process.env.UPLOAD_KEY = 'sesame';
+  Object.assign(process.env, s3.env);
+  const bytes = makeSegment(FIRST);
+  const { body } = await askUpload(prefix, { bytes });
+  const [first, ...headers] = body.trim().split('\n');
+  const put = () =>
+    fetch(first!.replace('put ', ''), {
+      method: 'PUT',
+      body: new Uint8Array(bytes),
+      headers: Object.fromEntries(headers.map((line) => line.split(': ') as [string, string])),
+    });
+  expect((await put()).status).toBe(200);
+  expect((await put()).status).toBe(412);
+  expect((await archive.readFile(FIRST))?.equals(bytes)).toBe(true);
+});
+
+test.each([
+  ['a name that leaves the archive', { name: '..%2F..%2Fother' }, 422],
+  ['a name that is no WAL file', { name: 'backup.json' }, 422],
+  ['another place than its first page says', { name: neighbour(FIRST, 1, MADE_UP.segmentSize) }, 422],
+  ['half a segment', { size: MADE_UP.segmentSize / 2 }, 422],
+  ['an object larger than its file', { objectSize: MADE_UP.segmentSize * 2 }, 422],
+  ['a history of a gigabyte', { name: '00000002.history', size: 1 << 30 }, 422],
+  ['another cluster', { bytes: makeSegment(FIRST, { systemIdentifier: 42n }) }, 409],
+  ['another key', { key: 'open' }, 403],
+])('an upload of %s is refused before a byte is sent', async (_what, options, status) => {
+  const { archive, prefix } = await emptyArchive();
+  process.env.UPLOAD_KEY = 'sesame';
+  Object.assign(process.env, s3.env);
+  const answer = await askUpload(prefix, options);
+  expect(answer.status).toBe(status);
+  expect(answer.body).toMatch(/^error /);
+  for await (const { key } of archive.store.list(`${prefix}/${MADE_UP.systemIdentifier}/`))
+    throw new Error(key);
+});
+
+/** Asks for an upload as the shell script does; what `options` name is other than it should be. */
+function askUpload(
+  prefix: string,
+  options: { bytes?: Buffer; name?: string; size?: number; objectSize?: number; key?: string },
+) {
+  const bytes = options.bytes ?? makeSegment(FIRST);
+  const lines = [
+    'cluster=main',
+    `name=${options.name ?? FIRST}`,
+    `size=${options.size ?? bytes.length}`,
+    `sha256=${sha256(bytes)}`,
+    `object_size=${options.objectSize ?? bytes.length}`,
+    `object_sha256=${sha256(bytes)}`,
+    'codec=none',
+    `header=${bytes.subarray(0, 40).toString('hex')}`,
+    `time=${Math.floor(Date.now() / 1000)}`,
+  ].join('\n');
+  const config = {
+    databases: {},
+    consumers: {},
+    londiste: {},
+    walmgr: { main: { archive: s3.url(prefix), uploadKey: 'env:UPLOAD_KEY' } },
+  };
+  return answerUpload(config, lines, signUpload(lines, options.key ?? 'sesame'));
+}
