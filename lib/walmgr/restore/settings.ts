@@ -13,6 +13,22 @@ const format = (lines: readonly (readonly [string, string])[]) =>
   HEAD + lines.map(([name, value]) => `${name} = ${quote(value)}\n`).join('');
 
 /**
+ * Every kind of target, set or emptied: a cluster that came from a restore itself still has its own in
+ * postgresql.auto.conf, and a server with two of them does not start. The empty ones come first, because PostgreSQL looks
+ * at them one by one.
+ */
+function targetLines(target: RecoveryTarget): [string, string][] {
+  const lines: [string, string][] = [
+    ['recovery_target_time', target.time === undefined ? '' : serverTime(target.time)],
+    ['recovery_target_lsn', target.lsn ?? ''],
+    ['recovery_target_name', target.name ?? ''],
+    ['recovery_target_xid', target.xid ?? ''],
+    ['recovery_target', target.immediate ? 'immediate' : ''],
+  ];
+  return [...lines.filter(([, value]) => value === ''), ...lines.filter(([, value]) => value !== '')];
+}
+
+/**
  * The lines of postgresql.auto.conf that make a standby, which follows its primary and, where that has no WAL for it, the
  * archive.
  *
@@ -24,7 +40,10 @@ export function standbySettings(command: string, primary: string | undefined): s
     // A standby tries again by itself: a fault must not end it.
     ['restore_command', command.replace(' wal fetch ', ' wal fetch --standby ')],
     ['recovery_target_timeline', 'latest'],
-    ...(primary === undefined ? [] : [['primary_conninfo', primary] as const]),
+    ...targetLines({}),
+    ['primary_conninfo', primary ?? ''],
+    // One of the old primary's, which the new one does not have, would keep the standby from streaming.
+    ['primary_slot_name', ''],
     ['archive_mode', 'off'],
   ]);
 }
@@ -36,23 +55,13 @@ export function standbySettings(command: string, primary: string | undefined): s
  * @param timeline the one the backup was chosen for, by its number: one that appears meanwhile changes nothing
  */
 export function recoverySettings(target: RecoveryTarget, command: string, timeline: number): string {
-  const lines: [string, string][] = [
+  return format([
     ['restore_command', command],
     ['recovery_target_timeline', String(timeline)],
-  ];
-  const put = (name: string, value: string | undefined) => {
-    if (value !== undefined) lines.push([name, value]);
-  };
-  put('recovery_target_time', target.time === undefined ? undefined : serverTime(target.time));
-  put('recovery_target_lsn', target.lsn);
-  put('recovery_target_name', target.name);
-  put('recovery_target_xid', target.xid);
-  put('recovery_target', target.immediate ? 'immediate' : undefined);
-  if (target.time ?? target.lsn ?? target.xid) {
-    put('recovery_target_inclusive', target.inclusive === false ? 'off' : 'on');
-  }
-  put('recovery_target_action', 'promote');
-  // The copy must not write into the archive it came from before somebody has looked at it.
-  put('archive_mode', 'off');
-  return format(lines);
+    ...targetLines(target),
+    ['recovery_target_inclusive', target.inclusive === false ? 'off' : 'on'],
+    ['recovery_target_action', 'promote'],
+    // The copy must not write into the archive it came from before somebody has looked at it.
+    ['archive_mode', 'off'],
+  ]);
 }

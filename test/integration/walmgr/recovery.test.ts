@@ -1,8 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Deadline } from '../../../lib/platform/deadline.ts';
 import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
 import { takeBackup } from '../../../lib/walmgr/backup/take.ts';
+import { pullWal } from '../../../lib/walmgr/pull/pull.ts';
 import { startArchive, type TestArchive } from '../../support/archive.ts';
-import { archived, type Cluster, checksum, recover, startCluster, stopAll } from '../../support/cluster.ts';
+import {
+  archived,
+  type Cluster,
+  checksum,
+  recover,
+  startCluster,
+  stopAll,
+  until,
+} from '../../support/cluster.ts';
 
 let s3: TestArchive;
 let primary: Cluster;
@@ -90,3 +100,29 @@ test('a target before the first backup is refused with the reason', async () => 
     code: 'WAL_NO_BACKUP_FOR_TARGET',
   });
 });
+
+test('a cluster that was restored once is restored again, to a target of another kind, and as a standby', async () => {
+  const copy = await recover(s3, 'main', { target: { xid: moment.xid, inclusive: false } });
+  const source = await copy.source();
+  const archive = await WalArchive.claim(s3.location('again'), await source.identity(), {
+    store: s3.store(),
+  });
+  const pull = () => pullWal(archive, source, { slot: 'again', deadline: Deadline.after(60_000) });
+  await pull();
+  await takeBackup(archive, source, { fast: true });
+  await copy.query("update account set note = 'copy'");
+  const wanted = await checksum(copy, 'account');
+  await copy.query("select pg_create_restore_point('once_more')");
+  await copy.query('delete from account');
+  await pull();
+  await source.close();
+  await copy.stop();
+
+  const second = await recover(s3, 'again', { target: { name: 'once_more' } });
+  expect(await checksum(second, 'account')).toBe(wanted);
+  await second.stop();
+  const standby = await recover(s3, 'again', { standby: {} });
+  await until('the end of the archive', async () => (await checksum(standby, 'account')) === '0 0');
+  expect(await standby.query('select pg_is_in_recovery() as yes')).toEqual([{ yes: true }]);
+  await standby.stop();
+}, 90_000);
