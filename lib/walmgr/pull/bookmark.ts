@@ -21,7 +21,7 @@ export interface Bookmark {
  * A pull that was killed may have left a later segment without the one before it, but never more of them than it sends at
  * once; a hole among so many newest segments is where it goes on.
  */
-const LOOK_BACK = 8n;
+export const LOOK_BACK = 8n;
 
 /**
  * Finds the end of what is archived on a server's timelines, by listing the archive alone.

@@ -4,8 +4,8 @@ import { hasSqlState, toSkytoolsError } from '../../postgres/errors.ts';
 import type { StoredFile, WalArchive } from '../archive/archive.ts';
 import type { ReplicationSource } from '../replication/source.ts';
 import { parseHistory, type TimelineHistory } from '../wal/history.ts';
-import { formatLsn, type Lsn } from '../wal/lsn.ts';
-import { type Bookmark, findBookmark, segmentBoundary } from './bookmark.ts';
+import { formatLsn } from '../wal/lsn.ts';
+import { type Bookmark, findBookmark, LOOK_BACK, segmentBoundary } from './bookmark.ts';
 import { type StreamEnd, WalStream } from './stream.ts';
 
 export interface PullOptions {
@@ -61,8 +61,7 @@ export async function pullWal(
   const gaps: WalGap[] = [];
   const total = { segments: 0, pieces: 0, bytes: 0 };
   let history = await serverHistory(archive, source);
-  let at =
-    (await findBookmark(archive, history)) ?? (await beginning(archive, source, options.slot, history));
+  let at = await beginning(archive, source, options.slot, history);
   await source.createSlot(options.slot);
 
   for (;;) {
@@ -129,19 +128,34 @@ async function serverHistory(archive: WalArchive, source: ReplicationSource): Pr
   return parseHistory(timeline, found.content.toString('utf8'));
 }
 
-/** Where an empty archive begins: at what the slot holds back, else with the segment being written. */
+/**
+ * Where pulling begins: where the archive ends; or, in an empty one, at what the slot holds back, else with the segment
+ * being written.
+ */
 async function beginning(
   archive: WalArchive,
   source: ReplicationSource,
   slot: string,
   history: TimelineHistory,
 ): Promise<Bookmark> {
+  const bookmark = await findBookmark(archive, history);
   const held = await source.slot(slot);
+  const size = archive.identity.segmentSize;
+  if (bookmark) {
+    const start = held?.position === undefined ? undefined : segmentBoundary(held.position, size);
+    // A first pull that was killed may have stored its second segment and not its first; no listing shows that the first
+    // is missing, but the slot was never told of it.
+    const isNear =
+      held?.timeline === bookmark.timeline &&
+      start !== undefined &&
+      start < bookmark.position &&
+      bookmark.position - start <= LOOK_BACK * BigInt(size);
+    return isNear ? { timeline: bookmark.timeline, position: start } : bookmark;
+  }
   const { timeline, position } = await source.identify();
-  const from: Lsn = held?.position ?? position;
   return {
     timeline: held?.position === undefined ? timeline : (held.timeline ?? history.timeline),
-    position: segmentBoundary(from, archive.identity.segmentSize),
+    position: segmentBoundary(held?.position ?? position, size),
   };
 }
 

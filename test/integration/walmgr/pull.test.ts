@@ -6,8 +6,10 @@ import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
 import { takeBackup } from '../../../lib/walmgr/backup/take.ts';
 import { type PullOptions, type PullResult, pullWal } from '../../../lib/walmgr/pull/pull.ts';
 import { checkArchive } from '../../../lib/walmgr/verify.ts';
+import { neighbour } from '../../../lib/walmgr/wal/name.ts';
 import { startArchive, type TestArchive } from '../../support/archive.ts';
 import { type Cluster, checksum, recover, startCluster, stopAll, until } from '../../support/cluster.ts';
+import { makeSegment } from '../../support/wal-files.ts';
 
 /** Run with SKYTOOLS_TEST_LONG=1, as CI does. */
 const longTest = test.skipIf(!process.env.SKYTOOLS_TEST_LONG);
@@ -194,6 +196,40 @@ longTest(
   },
   60_000,
 );
+
+test('a first pull that was killed with its second segment stored and not its first leaves no hole', async () => {
+  const cluster = await startCluster(SMALL);
+  const archive = await open(cluster, 'first');
+  await cluster.query('create table t (x text)');
+  await pull(cluster, archive);
+  const [at] = await cluster.query<{ name: string }>('select pg_walfile_name(pg_current_wal_lsn()) as name');
+  await fill(cluster, 30_000);
+  const second = neighbour(at!.name, 1, archive.identity.segmentSize);
+  await archive.storeFile(second, `${cluster.server.dataDirectory}/pg_wal/${second}`, '');
+  await pull(cluster, archive);
+  const { ranges } = await checkArchive(archive);
+  expect(ranges).toMatchObject([{ first: at!.name }]);
+}, 60_000);
+
+test('a server whose wal differs from what is archived is stopped at the first segment, and the slot keeps it', async () => {
+  const cluster = await startCluster(SMALL);
+  const archive = await open(cluster, 'split');
+  await cluster.query('create table t (x text)');
+  await pull(cluster, archive);
+  const [at] = await cluster.query<{ name: string; lsn: string }>(
+    'select pg_walfile_name(pg_current_wal_lsn()) as name, pg_current_wal_lsn()::text as lsn',
+  );
+  // As a former primary would that was not stopped.
+  const other = neighbour(at!.name, 1, archive.identity.segmentSize);
+  await archive.storeFile(other, makeSegment(other, archive.identity), '');
+  await fill(cluster, 30_000);
+  await expect(pull(cluster, archive)).rejects.toMatchObject({ code: 'WAL_CONFLICT' });
+  const [slot] = await cluster.query<{ held: boolean }>(
+    'select restart_lsn <= $1::pg_lsn + 2 * 1048576 as held from pg_replication_slots',
+    [at!.lsn],
+  );
+  expect(slot?.held).toBe(true);
+}, 60_000);
 
 test('wal the server has thrown away is reported as a gap, never passed over', async () => {
   const cluster = await startCluster({
