@@ -52,7 +52,7 @@ export class Checkpoint {
   }
 
   async registerFiles(
-    source: 'push' | 'upload' | 'pull',
+    source: 'upload' | 'pull' | 'listing',
     state: 'stored' | 'verified' | 'damaged',
     files: Pick<StoredFile, 'name' | 'plainSize' | 'objectSize' | 'plainSha256'>[],
   ): Promise<void> {

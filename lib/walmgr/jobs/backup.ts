@@ -3,10 +3,12 @@ import type { Wakeup } from '../../jobs/sender.ts';
 import type { JobScope } from '../../jobs/worker.ts';
 import { BusyError, errorMessage } from '../../platform/errors.ts';
 import { logger } from '../../platform/logger.ts';
+import type { WalArchive } from '../archive/archive.ts';
 import { listBackups, missingWal } from '../backup/record.ts';
 import { takeBackup } from '../backup/take.ts';
+import { writeCatalogue } from '../catalogue.ts';
 import type { WalJobKind } from '../checkpoint.ts';
-import { expire, planExpiry } from '../retention.ts';
+import { expire, planExpiry, type RetentionPolicy } from '../retention.ts';
 import { type ClusterScope, clusterScope, withArchive, withSource } from './scope.ts';
 
 /** Longer than a function lives. Seconds. */
@@ -74,21 +76,30 @@ async function backupOnce(cluster: ClusterScope, scope: JobScope): Promise<void>
 
 async function expireOnce(cluster: ClusterScope, scope: JobScope): Promise<void> {
   const policy = cluster.config.backup;
-  if (policy === undefined) return;
   await withArchive(cluster, async (archive) => {
-    const backups = await listBackups(archive);
-    // The newest backup's time is the server's clock; ours decides nothing.
-    const now = new Date(Math.max(0, ...backups.map((record) => Date.parse(record.stoppedAt))));
-    for (const record of backups) {
-      const usable = record.problem === undefined && (await missingWal(archive, record)).length === 0;
-      if (usable) await cluster.checkpoint((checkpoint) => checkpoint.registerBackup(record, 'usable'));
-    }
-    const plan = await planExpiry(archive, policy, now);
-    const done = await expire(archive, plan, () => scope.deadline.allows(ENDING_MS));
-    await cluster.checkpoint(async (checkpoint) => {
-      for (const name of done.backups) await checkpoint.forget(name, []);
-      await checkpoint.forget(null, done.files);
-    });
-    logger.info('expired', { cluster: cluster.name, backups: done.backups, files: done.files.length });
+    if (policy !== undefined) await expireBy(policy, archive, cluster, scope);
+    await writeCatalogue(archive);
   });
+}
+
+async function expireBy(
+  policy: RetentionPolicy,
+  archive: WalArchive,
+  cluster: ClusterScope,
+  scope: JobScope,
+): Promise<void> {
+  const backups = await listBackups(archive);
+  // The newest backup's time is the server's clock; ours decides nothing.
+  const now = new Date(Math.max(0, ...backups.map((record) => Date.parse(record.stoppedAt))));
+  for (const record of backups) {
+    const usable = record.problem === undefined && (await missingWal(archive, record)).length === 0;
+    if (usable) await cluster.checkpoint((checkpoint) => checkpoint.registerBackup(record, 'usable'));
+  }
+  const plan = await planExpiry(archive, policy, now);
+  const done = await expire(archive, plan, () => scope.deadline.allows(ENDING_MS));
+  await cluster.checkpoint(async (checkpoint) => {
+    for (const name of done.backups) await checkpoint.forget(name, []);
+    await checkpoint.forget(null, done.files);
+  });
+  logger.info('expired', { cluster: cluster.name, backups: done.backups, files: done.files.length });
 }

@@ -2,7 +2,7 @@
 --
 -- Notes files that are durable in the archive. The same file again changes its state only from stored to something
 -- that is known better.
--- i_source: push, upload, pull
+-- i_source: upload, pull, or listing: found in the archive afterwards
 -- i_files: array of {"name", "state", "plainSize", "objectSize", "plainSha256"}
 -- Returns: how many were new
 -- Writes: walmgr.segment

@@ -1,11 +1,15 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { JobScope } from '../../../lib/jobs/worker.ts';
 import type { Config } from '../../../lib/platform/config.ts';
 import { Deadline } from '../../../lib/platform/deadline.ts';
+import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
 import { archiveJob } from '../../../lib/walmgr/jobs/archive.ts';
 import { backupJob } from '../../../lib/walmgr/jobs/backup.ts';
 import { walCapability } from '../../../lib/walmgr/jobs/capability.ts';
 import { startArchive, type TestArchive } from '../../support/archive.ts';
+import { skytools } from '../../support/cli.ts';
 import { type Cluster, startCluster, stopAll } from '../../support/cluster.ts';
 import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
 
@@ -122,4 +126,46 @@ test('a failing job is begun again later and later, and its error can be read', 
   expect(await due()).toEqual([]);
   const [info] = await database.query('select last_error from walmgr.get_cluster_info()');
   expect(info).toEqual({ last_error: 'disk full' });
+}, 60_000);
+
+test('catalogue and tables are told again from the listing after they were lost', async () => {
+  await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());
+  await backupJob({ v: 1, kind: 'backup', cluster: 'main' }, scope());
+  await cluster.query('select pg_switch_wal()');
+  await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());
+  await backupJob({ v: 1, kind: 'backup', cluster: 'main', job: 'expire' }, scope());
+  const archive = await WalArchive.open(s3.location('jobs'), s3.store());
+  const catalogue = async () => {
+    const found = await archive.store.get(archive.keys.catalogue, 1 << 20);
+    return JSON.parse(String(found?.body)) as { listedAt: string; backups: { state: string }[] };
+  };
+  const { listedAt, ...before } = await catalogue();
+  expect(before.backups.some(({ state }) => state === 'usable')).toBe(true);
+  const tables = async () => ({
+    segments: await database.query(
+      'select file_name, state, plain_size, object_size, plain_sha256 from walmgr.segment order by 1',
+    ),
+    backups: await database.query(
+      'select backup_name, state, start_lsn, stop_lsn from walmgr.backup order by 1',
+    ),
+  });
+  // The archive is that of all tests of this file, the database this one's.
+  const known = await tables();
+
+  await archive.store.delete(archive.keys.catalogue);
+  await database.query('delete from walmgr.cluster');
+  process.env.STATE = database.url;
+  const file = path.join(mkdtempSync('/tmp/skytools-catalogue-'), 'config.json');
+  writeFileSync(file, JSON.stringify(config));
+  const again = await skytools(['--config', file, '--json', 'wal', 'catalogue', '--cluster', 'main'], {
+    env: process.env,
+  });
+  expect(again).toMatchObject({ code: 0 });
+  const { listedAt: later, ...after } = await catalogue();
+  expect(after).toEqual(before);
+  expect(later > listedAt).toBe(true);
+  const told = await tables();
+  for (const row of known.segments) expect(told.segments).toContainEqual(row);
+  for (const row of known.backups) expect(told.backups).toContainEqual(row);
+  archive.store.close();
 }, 60_000);

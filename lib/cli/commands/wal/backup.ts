@@ -31,7 +31,10 @@ export function registerBackupCommands(cli: Cli, wal: Command): void {
     ],
     async (context, _args, options: SourceOptions & { spread?: boolean; level?: number; wait: number }) =>
       withSource(context, options, async (archive, source) => {
-        const { takeBackup } = await import('../../../walmgr/backup/take.ts');
+        const [{ takeBackup }, { writeCatalogue }] = await Promise.all([
+          import('../../../walmgr/backup/take.ts'),
+          import('../../../walmgr/catalogue.ts'),
+        ]);
         const bar = await progressBar(context, 'backing up');
         const { did, missing } = await takeBackup(archive, source, {
           fast: options.spread !== true,
@@ -39,6 +42,7 @@ export function registerBackupCommands(cli: Cli, wal: Command): void {
           onProgress: bar.update,
           ...(options.level === undefined ? {} : { level: options.level }),
         }).finally(bar.stop);
+        await writeCatalogue(archive);
         if (did.problem !== undefined) context.warn(`not usable: ${did.problem}`);
         else if (missing.length > 0) {
           context.warn(`not usable yet: the archive lacks ${missing[0]}; is WAL being archived?`);
@@ -97,7 +101,10 @@ export function registerBackupCommands(cli: Cli, wal: Command): void {
       options: ArchiveOptions & { keep: number; keepDays: number; dryRun?: boolean; yes?: boolean },
     ) =>
       withArchive(context, options, async (archive) => {
-        const { expire, planExpiry } = await import('../../../walmgr/retention.ts');
+        const [{ expire, planExpiry }, { writeCatalogue }] = await Promise.all([
+          import('../../../walmgr/retention.ts'),
+          import('../../../walmgr/catalogue.ts'),
+        ]);
         const plan = await planExpiry(
           archive,
           { keep: Math.max(1, options.keep), keepDays: options.keepDays },
@@ -111,6 +118,7 @@ export function registerBackupCommands(cli: Cli, wal: Command): void {
         }
         await context.confirm(`Delete ${what}?`, options.yes);
         const done = await expire(archive, plan, () => !context.signal.aborted);
+        await writeCatalogue(archive);
         await context.done(done, `deleted ${done.backups.length} backups and ${done.files.length} WAL files`);
       }),
   );

@@ -1,8 +1,19 @@
 import type { Command } from 'commander';
 import type { Cli } from '../../cli.ts';
+import type { CommandContext } from '../../context.ts';
 import { EXIT } from '../../exit.ts';
 import { formatBytes } from '../../output.ts';
 import { type ArchiveOptions, withArchive, withArchiveOptions } from './archive.ts';
+
+/** The database with the checkpoints of the cluster that is named, if any. */
+async function checkpointDatabase(
+  context: CommandContext,
+  options: ArchiveOptions,
+): Promise<string | undefined> {
+  if (options.cluster === undefined) return undefined;
+  const { clusterConfig } = await import('../../../walmgr/config.ts');
+  return clusterConfig(await context.config(), options.cluster).database;
+}
 
 /** What an archive holds, and whether it is whole. */
 export function registerInspectCommands(cli: Cli, wal: Command): void {
@@ -43,6 +54,38 @@ export function registerInspectCommands(cli: Cli, wal: Command): void {
         }
         const damaged = report.backups.some((backup) => backup.state === 'damaged');
         return report.gaps.length > 0 || damaged ? EXIT.unhealthy : EXIT.ok;
+      }),
+  );
+
+  cli.action(
+    withArchiveOptions(
+      wal
+        .command('catalogue')
+        .description("write the archive's catalogue.json anew from its listing, and schema walmgr with it"),
+    ),
+    [
+      ['skytools wal catalogue --archive s3://backups/main', 'the object alone'],
+      ['skytools wal catalogue --cluster main', 'also the tables in the database of the cluster'],
+    ],
+    async (context, _args, options: ArchiveOptions) =>
+      withArchive(context, options, async (archive, location) => {
+        const { registerListing, writeCatalogue } = await import('../../../walmgr/catalogue.ts');
+        const report = await writeCatalogue(archive);
+        const database = await checkpointDatabase(context, options);
+        let registered = 0;
+        if (options.cluster !== undefined && database !== undefined) {
+          const { Checkpoint } = await import('../../../walmgr/checkpoint.ts');
+          const client = await context.connect(await context.configured(database));
+          const checkpoint = new Checkpoint(client, options.cluster);
+          await checkpoint.registerCluster(archive, location);
+          registered = await registerListing(archive, report, checkpoint);
+        }
+        await context.done(
+          { ...report, registered },
+          `${report.segments} segments and ${report.backups.length} backups listed${
+            database === undefined ? '' : `, ${registered} files registered in ${database}`
+          }`,
+        );
       }),
   );
 
