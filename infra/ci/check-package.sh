@@ -7,6 +7,10 @@ trap 'rm -rf "$work"' EXIT
 npm pack --silent --pack-destination "$work" >/dev/null
 tarball=$(ls "$work"/skytools-*.tgz)
 npx publint --strict "$tarball"
+# Kept out of package.json: a tool with TypeScript of its own, for this check alone. The package is an ES module, and the
+# SQL is a file that is read, not imported.
+npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$work/attw" @arethetypeswrong/cli@0.18.5
+"$work/attw/node_modules/.bin/attw" "$tarball" --profile esm-only --exclude-entrypoints skytools.sql
 cd "$work"
 npm init -y >/dev/null
 npm install --no-audit --no-fund --omit=optional "$tarball"
