@@ -2,7 +2,7 @@ import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { buildWalCommand } from '../../infra/build/wal-command.ts';
-import { type Emulator, startEmulator } from '../../lib/local/emulator/server.ts';
+import { type Emulator, type EmulatorOptions, startEmulator } from '../../lib/local/emulator/server.ts';
 import type { S3Call, S3ClientOptions } from '../../lib/platform/s3/client.ts';
 import { sha256 } from '../../lib/walmgr/archive/codec.ts';
 import { type ArchiveLocation, clientOptions } from '../../lib/walmgr/archive/location.ts';
@@ -29,12 +29,13 @@ export interface TestArchive {
   close(): Promise<void>;
 }
 
-export async function startArchive(): Promise<TestArchive> {
+/** @param options `authorize`: what the bearers of session tokens may do */
+export async function startArchive(options: Pick<EmulatorOptions, 'authorize'> = {}): Promise<TestArchive> {
   const directory = await mkdtemp('/tmp/skytools-wal-');
   await chmod(directory, 0o755);
   const credentials = { accessKeyId: 'testaccess', secretAccessKey: 'testsecret' };
   await mkdir(path.join(directory, 's3'));
-  const emulator = await startEmulator({ directory: path.join(directory, 's3'), ...credentials });
+  const emulator = await startEmulator({ directory: path.join(directory, 's3'), ...credentials, ...options });
   let scripts = 0;
   const bucket = 'archive';
   const env = {

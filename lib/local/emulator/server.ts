@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { jsonError, writeAnswer, xmlError } from './answering.ts';
+import { type Authorize, authorized } from './authorization.ts';
 import { type Fault, FaultPlan, type FaultRule, seededRandom } from './faults.ts';
 import { S3Service } from './s3/service.ts';
 import { type Credentials, sha256, verifySignature } from './signature.ts';
@@ -20,6 +21,8 @@ export interface EmulatorOptions extends Credentials {
   readonly queueChaos?: QueueChaos;
   /** Seeds all random choices of faults and chaos. */
   readonly seed?: number;
+  /** What the bearers of session tokens may do; everything by default. */
+  readonly authorize?: Authorize;
   /** PEM texts; with them the endpoint is https, which some S3 clients insist on. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
@@ -161,7 +164,9 @@ function s3Call(request: Request, { options, s3 }: Services): Call {
   }
   verifySignature(request, options, payload ?? 'UNSIGNED-PAYLOAD');
   const { name, resource, run } = s3.resolve(request);
-  return { operation: name, resource, run };
+  const path = decodeURIComponent(request.path.slice(1));
+  const named = { service: 's3' as const, operation: name, resource: path, run };
+  return { operation: name, resource, run: () => authorized(options.authorize, request, named) };
 }
 
 async function sqsCall(request: Request, { options, sqs }: Services): Promise<Call> {
@@ -184,13 +189,16 @@ async function sqsCall(request: Request, { options, sqs }: Services): Promise<Ca
   } catch {
     throw new ServiceError(400, 'SerializationException', 'the request is not JSON');
   }
+  const resource = sqs.resourceOf(input);
+  const run = () => sqs.run(action, input, request.gone);
+  const named = { service: 'sqs' as const, operation: action, resource, run };
   return {
     operation: action,
-    resource: sqs.resourceOf(input),
+    resource,
     run: async () => ({
       status: 200,
       headers: { 'content-type': 'application/x-amz-json-1.0' },
-      body: JSON.stringify(await sqs.run(action, input, request.gone)),
+      body: JSON.stringify(await authorized(options.authorize, request, named)),
     }),
   };
 }

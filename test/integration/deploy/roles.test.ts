@@ -4,9 +4,11 @@ import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { bundleOptions } from '../../../infra/build/functions.ts';
 import { type FunctionSpec, functions } from '../../../infra/functions.ts';
+import { receives, s3Rights } from '../../support/rights.ts';
 
 /* What a function may do is in infra/functions.ts, and the template test holds the roles to it. Here the other side: the AWS
-   calls that are in its bundle, derived from the modules that esbuild keeps. */
+   calls that are in its bundle, derived from the modules that esbuild keeps. Modules hold more calls of S3 than a function
+   reaches; that it makes none beyond its role is seen where the functions run (../walmgr/functions.test.ts). */
 
 /** A command class of the SQS client and the IAM action it needs; batches need that of the single call. */
 const SQS_ACTIONS: Record<string, string> = {
@@ -54,18 +56,18 @@ async function actionsInBundle(name: string): Promise<Set<string>> {
   return actions;
 }
 
+/** Needed for the answer to a look at what is missing, whoever looks. */
+const IMPLIED = 's3:ListBucket';
+
 /** The actions that infra/functions.ts grants for calls of the function's own code. */
 function granted(spec: FunctionSpec): Set<string> {
-  const receives = spec.triggers.some((trigger) => 'queue' in trigger);
-  const reads = spec.hints !== 'none' || spec.archive !== undefined;
-  const archives = spec.archive === 'write' || spec.archive === 'expire';
   return new Set([
     ...(spec.sends.length > 0 ? ['sqs:SendMessage'] : []),
-    ...(receives ? ['sqs:ChangeMessageVisibility'] : []),
+    ...(receives(spec).length > 0 ? ['sqs:ChangeMessageVisibility'] : []),
     ...(spec.connects ? Object.values(LOADED_CLIENTS) : []),
-    ...(reads ? ['s3:GetObject'] : []),
-    ...(spec.hints === 'write' || archives ? ['s3:PutObject'] : []),
-    ...(spec.archive === 'expire' ? ['s3:AbortMultipartUpload', 's3:DeleteObject'] : []),
+    ...Object.values(s3Rights(spec))
+      .flat()
+      .filter((action) => action !== IMPLIED),
   ]);
 }
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectionBound, functions, MAX_RECEIVES, VISIBILITY_FACTOR } from '../../../infra/functions.ts';
 import type { PackagedTemplate } from '../../../infra/terraform/module.ts';
 import { queueVariable } from '../../../lib/jobs/sender.ts';
+import { receives, s3Rights } from '../../support/rights.ts';
 import { describeTerraformModule } from './terraform-module.ts';
 
 interface Resource {
@@ -115,20 +116,17 @@ describe('the packaged template', () => {
     const role = { 'Fn::GetAtt': [`${capital(spec.name)}Role`, 'Arn'] };
     expect(properties<Record<string, unknown>>(`${capital(spec.name)}LambdaFunction`).Role).toEqual(role);
     const statements = statementsOf(spec.name);
-    const triggers = spec.triggers.flatMap((t) => ('queue' in t ? [t.queue] : []));
+    const buckets = s3Rights(spec);
     const expected = [
       'logs:CreateLogStream',
       'logs:PutLogEvents',
       ...(spec.sends.length > 0 ? ['sqs:SendMessage'] : []),
-      ...(triggers.length > 0
+      ...(receives(spec).length > 0
         ? ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:GetQueueAttributes']
         : []),
       ...(spec.connects ? ['secretsmanager:GetSecretValue', 'ssm:GetParameter'] : []),
-      ...(spec.hints === 'none' ? [] : ['s3:GetObject', 's3:ListBucket']),
-      ...(spec.archive === undefined ? [] : ['s3:GetObject', 's3:ListBucket']),
-      ...(spec.archive === undefined || spec.archive === 'read' ? [] : ['s3:PutObject']),
-      ...(spec.archive === 'expire' ? ['s3:AbortMultipartUpload', 's3:DeleteObject'] : []),
-      ...(spec.hints === 'write' ? ['s3:PutObject'] : []),
+      ...buckets.hints,
+      ...buckets.archive,
     ];
     expect(actionsOf(statements).sort()).toEqual(expected.sort());
     for (const statement of statements) expect(JSON.stringify(statement.Resource)).not.toBe('"*"');
@@ -144,8 +142,7 @@ describe('the packaged template', () => {
     const { Variables } = properties<{ Environment: { Variables: Record<string, unknown> } }>(
       `${capital(spec.name)}LambdaFunction`,
     ).Environment;
-    const kinds = new Set([...spec.sends, ...spec.triggers.flatMap((t) => ('queue' in t ? [t.queue] : []))]);
-    for (const kind of kinds)
+    for (const kind of new Set([...spec.sends, ...receives(spec)]))
       expect(Variables[queueVariable(kind)]).toEqual({ Ref: `${capital(kind)}Queue` });
   });
 

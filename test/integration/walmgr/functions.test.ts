@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { functions } from '../../../infra/functions.ts';
 import { localManifest } from '../../../lib/local/demo/manifest.ts';
 import type { Manifest } from '../../../lib/local/runner/manifest.ts';
 import { type Runner, startRunner } from '../../../lib/local/runner/runner.ts';
@@ -24,6 +25,7 @@ import {
   until,
 } from '../../support/cluster.ts';
 import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
+import { mayDo, s3Rights } from '../../support/rights.ts';
 
 /*
  * The built functions in processes of their own, as Lambda runs them: woken by the schedule, by each other's messages, by
@@ -42,9 +44,18 @@ let pulled: Cluster;
 let runner: Runner;
 let directory: string;
 const log: LogLine[] = [];
+/** What the functions did in S3 and SQS, and what they would have done beyond their roles, as `FUNCTION ACTION`. */
+const did = new Set<string>();
+const refused = new Set<string>();
 
 beforeAll(async () => {
-  s3 = await startArchive();
+  s3 = await startArchive({
+    authorize: (name, action, resource) => {
+      const allowed = mayDo(name, action, resource);
+      (allowed ? did : refused).add(`${name} ${action}`);
+      return allowed;
+    },
+  });
   directory = mkdtempSync('/tmp/skytools-wal-functions-');
   state = await createDatabase();
   pulled = await startCluster({ initdb: ['--wal-segsize=1'] });
@@ -56,7 +67,7 @@ beforeAll(async () => {
         source: pulled.server.url(),
         database: 'state',
         pull: { slot: 'functions', follow: true },
-        backup: { keep: 1 },
+        backup: { keep: 1, keepDays: 0 },
       },
       uploaded: {
         archive: s3.url('uploaded'),
@@ -69,7 +80,7 @@ beforeAll(async () => {
   const file = path.join(directory, 'config.json');
   writeFileSync(file, JSON.stringify(config));
   await s3.createBucket('hints');
-  runner = await startRunner(shortPulls(localManifest('dist/functions')), {
+  runner = await startRunner(withRoles(shortPulls(localManifest('dist/functions'))), {
     endpoint: s3.emulator.endpoint,
     region: s3.emulator.region,
     accessKeyId: s3.env.AWS_ACCESS_KEY_ID!,
@@ -97,6 +108,17 @@ function shortPulls(manifest: Manifest): Manifest {
   };
 }
 
+/** Each function with a session token of its own, as a role gives it: the emulator lets it do what its role allows. */
+function withRoles(manifest: Manifest): Manifest {
+  return {
+    ...manifest,
+    functions: manifest.functions.map((each) => ({
+      ...each,
+      environment: { ...each.environment, AWS_SESSION_TOKEN: each.name },
+    })),
+  };
+}
+
 const open = (prefix: string) => WalArchive.open(s3.location(prefix), s3.store());
 const logOf = (name: string) => log.filter((line) => line.functionName === name).map((line) => line.text);
 
@@ -114,6 +136,20 @@ test('the schedule wakes pull and backup, pull calls for its own next run, and t
   await until('a later pull', async () => {
     await pulled.query('insert into t select md5(g::text) from generate_series(1, 500) g');
     return pulls() >= begun + 2;
+  });
+  // A second backup, and the first one goes.
+  const backups = async () => (await listBackups(await open('pulled'))).map(({ name }) => name);
+  const [first] = await backups();
+  const backUp = (job?: string) =>
+    runner.invoke('backup', {
+      Records: [{ messageId: '1', body: JSON.stringify({ v: 1, kind: 'backup', cluster: 'pulled', job }) }],
+    });
+  await backUp();
+  await until('the expiry of the first backup', async () => {
+    await pulled.query('select pg_switch_wal()');
+    await backUp('expire');
+    const left = await backups();
+    return left.length === 1 && left[0] !== first;
   });
   const [at] = await pulled.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
   await until('the last commit in the archive', async () => {
@@ -204,5 +240,19 @@ test('none of the functions was killed, failed, or held more than 256 MB', () =>
       log: [],
     });
     expect(maximumMemoryMb).toBeLessThan(MEMORY_GOAL_MB);
+  }
+});
+
+/** Used only where an upload fails half-way. */
+const ON_FAILURE = 's3:AbortMultipartUpload';
+
+test('each function did in S3 and SQS what its role allows, and nothing is allowed in the archive that it did not do', () => {
+  expect([...refused]).toEqual([]);
+  for (const spec of functions.filter(({ archive }) => archive !== undefined)) {
+    const allowed = s3Rights(spec).archive.filter((action) => action !== ON_FAILURE);
+    expect(
+      allowed.filter((action) => !did.has(`${spec.name} ${action}`)),
+      spec.name,
+    ).toEqual([]);
   }
 });
