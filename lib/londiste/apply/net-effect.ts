@@ -22,8 +22,9 @@ export interface ApplyMode {
 /** One row for each key, last event first of all: what a staged table, or a part of it, comes down to. */
 interface NetRows {
   stage: Stage;
-  /** Temporary table, or a parenthesized query. */
+  /** Temporary table, or where `plain` says so a parenthesized query. */
   source: string;
+  plain: boolean;
   /** How many there are with each outcome. */
   deletes: number;
   updates: number;
@@ -81,13 +82,13 @@ async function netRows(client: Client, stage: Stage, range: Range | undefined): 
   const where = range === undefined ? '' : ` where seq > ${range.from} and seq < ${range.to}`;
   const plain = stage.asText || stage.repeated;
   const source = plain ? netQuery(stage, where) : `pg_temp.${stage.name}`;
-  const { rows } = await client.query<Omit<NetRows, 'stage' | 'source'>>(
+  const { rows } = await client.query<Omit<NetRows, 'stage' | 'source' | 'plain'>>(
     `select count(*) filter (where n.l = 2)::int4 as deletes,
             count(*) filter (where n.l = 2 and n.f <> 0)::int4 as "expectedDeletes",
             count(*) filter (where n.l <> 2 and n.f <> 0)::int4 as updates,
             count(*) filter (where n.l <> 2 and n.f = 0)::int4 as inserts from ${source} n`,
   );
-  return { stage, source, ...rows[0]! };
+  return { stage, source, plain, ...rows[0]! };
 }
 
 /** The last row of each key, with the first one's operation, as a query of its own. */
@@ -118,16 +119,56 @@ const target = (table: RealTable) => `${table.only}${table.quoted}`;
 const matches = (stage: Stage) =>
   stage.layout.key.map((column) => `t.${quoteIdent(column)} = ${columnOf(stage, column)}`).join(' and ');
 
-/** @returns how many found no row */
-async function deleteRows(
-  client: Client,
-  { stage, source, deletes, expectedDeletes }: NetRows,
-): Promise<number> {
-  if (deletes === 0 || stage.layout.key.length === 0) return 0;
-  const { rowCount } = await client.query(
-    `delete from ${target(stage.table)} t using ${source} n where n.l = 2 and ${matches(stage)}`,
+/** Staged rows in the order of the target's key. Texts by their bytes: near enough to any collation, and cheap. */
+const inKeyOrder = (stage: Stage, where: string) => {
+  const order = stage.keyIndexes.map((index, part) =>
+    stage.keyTexts[part] === 'text' ? `n.c${index} collate "C"` : `n.c${index}`,
   );
-  return Math.max(0, expectedDeletes - rowCount!);
+  return `(select n.* from pg_temp.${stage.name} n where ${where} order by ${order.join(', ')})`;
+};
+
+const BY_INDEX = ['enable_hashjoin', 'enable_mergejoin'];
+
+/**
+ * Changes the rows of the target that staged ones meet. The planner knows neither how many those are nor that their keys
+ * differ, and would read the whole target to hash it. Where the key is the target's own they are met through its index, in
+ * its order: 44,000 of a million rows take 0.20 s of processor so, 0.34 s in the order they come, 0.55 s by hash; 150,000
+ * take 1.0, 1.3 and 1.7 s.
+ *
+ * @param change the statement, made of the source of `n`
+ * @param where the staged rows that it is about
+ * @returns how many rows were changed
+ */
+async function changeRows(
+  client: Client,
+  { stage, source, plain }: NetRows,
+  where: string,
+  change: (source: string) => string,
+): Promise<number> {
+  const { key } = stage.table;
+  const indexed =
+    key.length === stage.layout.key.length && key.every((column) => stage.layout.key.includes(column));
+  if (plain || !indexed) return (await client.query(`${change(source)} and ${where}`)).rowCount!;
+  const statements = [
+    ...BY_INDEX.map((setting) => `set local ${setting} = off`),
+    change(inKeyOrder(stage, where)),
+    ...BY_INDEX.map((setting) => `set local ${setting} to default`),
+  ];
+  const answers = (await client.query(statements.join('; '))) as unknown as { rowCount: number }[];
+  return answers[BY_INDEX.length]!.rowCount;
+}
+
+/** @returns how many found no row */
+async function deleteRows(client: Client, net: NetRows): Promise<number> {
+  const { stage, deletes, expectedDeletes } = net;
+  if (deletes === 0 || stage.layout.key.length === 0) return 0;
+  const deleted = await changeRows(
+    client,
+    net,
+    'n.l = 2',
+    (source) => `delete from ${target(stage.table)} t using ${source} n where ${matches(stage)}`,
+  );
+  return Math.max(0, expectedDeletes - deleted);
 }
 
 /** @returns how many updates found no row */
@@ -158,11 +199,15 @@ async function writeRows(client: Client, net: NetRows, mode: ApplyMode): Promise
   if (keyed && updates > 0 && settable.length > 0) {
     const there = 'n.l <> 2 and n.f <> 0';
     const assignments = settable.map((column) => `${quoteIdent(column)} = ${columnOf(stage, column)}`);
-    const { rowCount } = await client.query(
-      `update ${target(table)} t set ${assignments.join(', ')} from ${source} n where ${there} and ${matches(stage)}`,
+    const updated = await changeRows(
+      client,
+      net,
+      there,
+      (from) =>
+        `update ${target(table)} t set ${assignments.join(', ')} from ${from} n where ${matches(stage)}`,
     );
-    if (rowCount! < updates) {
-      missing = updates - rowCount!;
+    if (updated < updates) {
+      missing = updates - updated;
       const added = table.missingRows === 'upsert' && !layout.partial ? there : `${there} and n.i`;
       await insert(`${added} and not exists (select from ${target(table)} t where ${matches(stage)})`);
     }
