@@ -114,7 +114,7 @@ begin
       'null', 'null'];
     for i in 1 .. 6 loop
       if args.exprs[i] is not null then
-        fields[i] := case when pg_catalog.btrim(args.exprs[i], E' \t\n\r\f\v') = '' then 'null'
+        fields[i] := case when pg_catalog.btrim(args.exprs[i], E' \t\n\r\f\x0b') = '' then 'null'
           else pg_catalog.format(
             E'(select case when pg_catalog.num_nulls(s.v) operator(pg_catalog.=) 0 then pg_catalog.concat(s.v) end'
             ' from (select %s as v) s)', '(' || pgq._trigger_expr(args.exprs[i], shape.cols, logged) || E'\n)') end;

@@ -10,7 +10,7 @@ language plpgsql stable as $$
 declare
   found_rows int8;
 begin
-  if pg_catalog.btrim(i_expr, E' \t\n\r\f\v') = '' then
+  if pg_catalog.btrim(i_expr, E' \t\n\r\f\x0b') = '' then
     type_id := 0;
     return;
   end if;

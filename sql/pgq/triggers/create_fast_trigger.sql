@@ -74,10 +74,10 @@ begin
     end if;
   end loop;
   for i in 1 .. 7 loop
-    continue when coalesce(pg_catalog.btrim(parsed.exprs[i], E' \t\n\r\f\v'), '') = '' and (i < 7 or parsed.exprs[i] is null);
+    continue when coalesce(pg_catalog.btrim(parsed.exprs[i], E' \t\n\r\f\x0b'), '') = '' and (i < 7 or parsed.exprs[i] is null);
     if parsed.exprs[i] ~* '\mselect\M' then
       raise exception 'an expression of a generated trigger cannot hold a sub-select' using hint = 'Use a classic trigger.';
-    elsif pg_catalog.btrim(parsed.exprs[i], E' \t\n\r\f\v') = '' then
+    elsif pg_catalog.btrim(parsed.exprs[i], E' \t\n\r\f\x0b') = '' then
       raise exception 'when= query result must be boolean, got=0';
     end if;
     execute pg_catalog.format(E'select pg_catalog.pg_typeof((%s\n))::oid from (select (null::%s).*) as n',

@@ -359,6 +359,11 @@ export const cases: Case[] = [
     ],
   },
   {
+    name: 'an expression of the letter v alone is not empty',
+    setup: `create table t (id int primary key, v text); insert into t values (1, 'a')`,
+    steps: step(['q', 'ev_data=v', 'ev_extra3= v'], `insert into t values (2, 'b')`),
+  },
+  {
     name: 'magic columns replace the fields of the event',
     setup: `create table t (id int primary key, a text, n int, _pgq_ev_type text, _pgq_ev_extra1 text, _pgq_ev_data text,
         _pgq_ev_extra2 text, _pgq_ev_extra3 text, _pgq_ev_extra4 text);
