@@ -41,10 +41,11 @@ export class ClassicPgq {
     return this.#logs;
   }
 
-  async database(name: string): Promise<pg.Client> {
+  /** A connection to a new database, empty or like another one that nobody is connected to. */
+  async database(name: string, template = 'template1'): Promise<pg.Client> {
     const admin = new pg.Client({ connectionString: this.server.url() });
     await admin.connect();
-    await admin.query(`create database ${name}`);
+    await admin.query(`create database ${name} template ${template}`);
     await admin.end();
     return this.connect(name);
   }

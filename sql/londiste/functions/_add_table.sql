@@ -52,7 +52,7 @@ begin
     if not v_virtual then
         if londiste.find_table_oid(v_dest) is null then
             ret_code := 404;
-            ret_note := format('Table does not exist: %s', v_dest);
+            ret_note := format('Table does not exist: %s', v_shown);
             return;
         end if;
         -- A merged copy in progress may have taken the key off.
@@ -62,7 +62,7 @@ begin
                and t.dropped_ddl is not null
         ) then
             ret_code := 400;
-            ret_note := format('Primary key missing on table: %s', v_dest);
+            ret_note := format('Primary key missing on table: %s', v_shown);
             return;
         end if;
     end if;
@@ -89,7 +89,7 @@ begin
         exit when found;
         if v_node.node_type <> 'root' or v_pass = 2 then
             ret_code := 404;
-            ret_note := format('Table not available on queue: %s', v_name);
+            ret_note := format('Table not available on queue: %s', v_shown);
             return;
         end if;
         perform londiste.global_add_table(i_queue_name, v_name);

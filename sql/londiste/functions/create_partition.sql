@@ -13,6 +13,7 @@
 --   i_part_time      a time within the period
 --   i_part_period    hour, day, month or year, cut in the time zone of the session
 -- Returns: 1 created, 0 exists
+-- Raises: 'need table and part'
 -- Tables locked: londiste.table_info, against parallel calls
 create or replace function londiste.create_partition(
     i_table text,
@@ -35,6 +36,9 @@ declare
     v_object record;
     v_sql    text;
 begin
+    if i_table is null or i_part is null then
+        raise exception 'need table and part';
+    end if;
     if londiste.find_table_oid(v_name) is not null then
         return 0;
     end if;

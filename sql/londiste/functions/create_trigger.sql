@@ -114,7 +114,7 @@ begin
         ret_note := 'AFTER trigger cannot work with SKIP trigger(s)';
         return;
     end if;
-    if cardinality(v_other) > 1 then
+    if v_skip and cardinality(v_other) > 1 then
         ret_code := 405;
         ret_note := 'Multiple SKIP triggers';
         return;
@@ -126,6 +126,10 @@ begin
     trigger_name := '_londiste_' || case when octet_length(i_queue_name) > 40 then md5(i_queue_name)
                                          else i_queue_name end;
     v_truncate := trigger_name || '_truncate';
+    if (i_dest_table <> i_table_name or v_kind = 'p')
+       and not exists (select 1 from unnest(v_args) a where a like 'ev\_extra1=%') then
+        v_args := v_args || format('ev_extra1=%L', i_table_name);
+    end if;
     if v_skip then
         if v_other is null then
             trigger_name := 'zzz_' || trigger_name;
@@ -134,10 +138,6 @@ begin
             execute format('alter trigger %I on %s rename to %I', v_other[1], v_dest,
                            'zzz_' || v_other[1]);
         end if;
-    end if;
-    if (i_dest_table <> i_table_name or v_kind = 'p')
-       and not exists (select 1 from unnest(v_args) a where a like 'ev\_extra1=%') then
-        v_args := v_args || format('ev_extra1=%L', i_table_name);
     end if;
     if i_node_type = 'leaf' then
         v_args := v_args || 'deny'::text;

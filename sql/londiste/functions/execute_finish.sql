@@ -17,6 +17,7 @@ language plpgsql
 strict
 as $$
 declare
+    v_root   boolean := pgq_node.is_root_node(i_queue_name);
     v_script record;
 begin
     select e.execute_sql, e.execute_attrs
@@ -29,7 +30,7 @@ begin
         return;
     end if;
 
-    if pgq_node.is_root_node(i_queue_name) then
+    if v_root then
         perform pgq.insert_event(i_queue_name, 'EXECUTE', v_script.execute_sql, i_file_name,
                                  v_script.execute_attrs, null, null);
     end if;

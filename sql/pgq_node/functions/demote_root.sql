@@ -72,7 +72,7 @@ begin
      where q.queue_name = i_queue_name
        and q.queue_disable_insert
        and q.queue_external_ticker;
-    if not found then
+    if not found and i_step > 1 then
         raise exception 'steps in wrong order';
     end if;
 

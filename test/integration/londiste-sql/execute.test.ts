@@ -65,7 +65,7 @@ test('a second run of the same file waits for the first, and follows its fate', 
 test('finish without start, and unknown queues, are errors', async () => {
   expect(await finish('r', 'never')).toEqual([404, 'execute_file called without execute_start']);
   await expect(start('nothing', 'x', false)).rejects.toThrow('queue does not exist: nothing');
-  await expect(finish('nothing', 'f1.sql')).rejects.toThrow('queue does not exist: nothing');
+  await expect(finish('nothing', 'never')).rejects.toThrow('queue does not exist: nothing');
 });
 
 test('only a root tells the cascade', async () => {

@@ -135,6 +135,12 @@ describe('obsolete partitions', () => {
     ).toEqual([{ n: 6 }]);
   });
 
+  test('without a name are an error', async () => {
+    await expect(
+      database.query(`select londiste.create_partition('ev', null, 'id', 'ts', now(), 'day')`),
+    ).rejects.toThrow('need table and part');
+  });
+
   test('of an unknown period are an error', async () => {
     await expect(
       database.query(`select londiste.list_obsolete_partitions('ev', '1 year', 'week')`),

@@ -66,7 +66,7 @@ describe('names', () => {
         not_a_sequence: null,
         included: 'vkv',
         keyless: 'v',
-        nowhere: null,
+        nowhere: '',
       },
     ]);
   });
@@ -164,6 +164,22 @@ describe('on a root', () => {
 
   test('a set that does not exist is refused', async () => {
     expect(await addTable(database, 'nothing', 'plain')).toEqual([400, 'No such set: nothing']);
+  });
+
+  test('a refusal shows the name in the queue and the real one', async () => {
+    const add = (set: string, real: string) => addTable(database, set, 'renamed', null, null, real);
+    expect(await add('root', 'nowhere')).toEqual([
+      404,
+      'Table does not exist: public.renamed(public.nowhere)',
+    ]);
+    expect(await add('root', 'keyless')).toEqual([
+      400,
+      'Primary key missing on table: public.renamed(public.keyless)',
+    ]);
+    expect(await add('leaf', 'plain')).toEqual([
+      404,
+      'Table not available on queue: public.renamed(public.plain)',
+    ]);
   });
 
   test('another trigger that fires first is pointed out', async () => {
