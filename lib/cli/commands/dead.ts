@@ -135,6 +135,8 @@ export function registerDeadCommands(cli: Cli): void {
         'all' in chosen ? found.length : found.filter((letter) => chosen.ids.includes(letter.id)).length;
       if (options.dryRun)
         return context.done({ queue, consumer, purged: 0, events }, `would lose ${events} events`);
+      if ('all' in chosen && events === 0)
+        return context.done({ queue, consumer, purged: 0 }, 'no dead letters');
       await context.confirm(`Throw away ${events} dead letters of ${consumer} on ${queue}?`, options.yes);
       const purged = await purgeDeadLetters(client, queue!, consumer!, chosen);
       await context.done({ queue, consumer, purged }, `${purged} events thrown away`);

@@ -1,4 +1,4 @@
-import { UsageError } from '../../platform/errors.ts';
+import { errorMessage, UsageError } from '../../platform/errors.ts';
 import type { Cli } from '../cli.ts';
 import type { CommandContext } from '../context.ts';
 
@@ -16,7 +16,7 @@ export function registerQadminCommand(cli: Cli): void {
   cli.action<QadminFlags>(
     cli.program
       .command('qadmin')
-      .description('the PgQ console: interactive, or statements from -c or a file')
+      .description('the PgQ console: interactive, or statements from -c, a file or the standard input')
       .helpOption('--help', 'display help for command')
       .argument('[connstr]', 'connect string, if it contains "=", else a database name')
       .option('-h, --host <host>', 'server')
@@ -29,6 +29,7 @@ export function registerQadminCommand(cli: Cli): void {
     [
       ['skytools qadmin -d shop -Q orders', 'interactive; show help; lists the commands'],
       ['skytools qadmin -d shop -c "show queue *; show consumer *;"', 'two statements'],
+      ['skytools qadmin -d shop < queues.qadmin', 'a script; the first error ends it'],
     ],
     async (context, [positional], options) => {
       if (options.command !== undefined && options.file !== undefined) {
@@ -36,10 +37,10 @@ export function registerQadminCommand(cli: Cli): void {
           hint: 'give one of them',
         });
       }
-      const [{ QadminSession }, { runConsole, runScript }, { readFile }] = await Promise.all([
+      const script = await scriptOf(context, options);
+      const [{ QadminSession }, { runConsole, runScript }] = await Promise.all([
         import('../qadmin/session.ts'),
         import('../qadmin/console.ts'),
-        import('node:fs/promises'),
       ]);
       const session = new QadminSession(
         await target(context, positional, options),
@@ -48,17 +49,31 @@ export function registerQadminCommand(cli: Cli): void {
       );
       await session.open();
       try {
-        const write = (text: string) => context.write(text);
-        if (options.command !== undefined) await runScript(session, `${options.command};`, write);
-        else if (options.file !== undefined)
-          await runScript(session, await readFile(options.file, 'utf8'), write);
-        else await runConsole(session, context.io);
+        if (script === undefined) await runConsole(session, context.io);
+        else await runScript(session, script, (text) => context.write(text));
       } finally {
         await session.close();
       }
     },
     { endsItself: true },
   );
+}
+
+/** The statements to be run, or undefined where somebody types them. */
+async function scriptOf({ io }: CommandContext, { command, file }: QadminFlags): Promise<string | undefined> {
+  if (command !== undefined) return `${command};`;
+  if (file !== undefined) {
+    const { readFile } = await import('node:fs/promises');
+    return readFile(file, 'utf8').catch((error) => {
+      throw new UsageError('QADMIN_FILE', `cannot read the statements: ${errorMessage(error)}`, {
+        subject: { file },
+        hint: 'check the path given with -f',
+      });
+    });
+  }
+  if (io.stdin.isTTY) return undefined;
+  const { text } = await import('node:stream/consumers');
+  return text(io.stdin);
 }
 
 /** qadmin's own options first; without any, the database that every other command would use. */

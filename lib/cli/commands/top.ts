@@ -14,8 +14,8 @@ interface TopFlags {
   queue?: string;
 }
 
-/** Shortest time between two looks, in milliseconds: a look costs the database some milliseconds. */
-const LEAST_INTERVAL_MS = 250;
+/** Shortest time between two looks, in seconds: a look costs the database some milliseconds. */
+const LEAST_INTERVAL = 0.25;
 
 /** The terminal's second screen, without cursor; and back. */
 const ENTER = '\u001b[?1049h\u001b[?25l';
@@ -27,9 +27,9 @@ const CLEAR_BELOW = '\u001b[J';
 
 function interval(text: string): number {
   const seconds = Number(text.replace(/s$/, ''));
-  if (Number.isNaN(seconds) || seconds * 1000 < LEAST_INTERVAL_MS)
-    throw new InvalidArgumentError('seconds, at least 0.25');
-  return seconds * 1000;
+  if (Number.isNaN(seconds) || seconds < LEAST_INTERVAL)
+    throw new InvalidArgumentError(`seconds, at least ${LEAST_INTERVAL}`);
+  return seconds;
 }
 
 /** Ticks that a consumer finished since the last look, in a second. */
@@ -47,7 +47,7 @@ export function registerTopCommand(cli: Cli): void {
     cli.program
       .command('top')
       .description('queues and consumers, live: lag, rates, open batches; q or Ctrl-C ends it')
-      .option('--interval <seconds>', 'between two looks', interval, 2000)
+      .option('--interval <seconds>', 'between two looks', interval, 2)
       .option('--queue <queue>', 'only this queue')
       .option('--once', 'print once and end'),
     [
@@ -73,12 +73,12 @@ export function registerTopCommand(cli: Cli): void {
           if (context.json) await context.record({ queues, consumers }, []);
           else
             draw(context, live, [
-              heading(context, await context.target(), consumers),
+              heading(await context.target(), consumers),
               formatTable(queues, QUEUE_COLUMNS, { form: 'plain', color: false }),
               formatTable(consumers, consumerColumns(rates), { form: 'plain', color: false }),
             ]);
           if (options.once || signal.aborted) return;
-          await sleep(options.interval, undefined, { signal }).catch(() => {});
+          await sleep(options.interval * 1000, undefined, { signal }).catch(() => {});
           if (signal.aborted) return;
         }
       } finally {
@@ -105,26 +105,26 @@ function tickRates(
   );
 }
 
-function heading(
-  context: CommandContext,
-  { name }: { name: string },
-  consumers: readonly ConsumerStatus[],
-): string {
+function heading({ name }: { name: string }, consumers: readonly ConsumerStatus[]): string {
   const worst = formatSeconds(Math.max(0, ...consumers.map((row) => row.lagSeconds ?? 0)));
-  const text = `${name}  ${new Date().toISOString()}  ${consumers.length} consumers, worst lag ${worst}`;
-  return context.color ? `${styleText('bold', text)}\n` : `${text}\n`;
+  const count = consumers.length === 1 ? '1 consumer' : `${consumers.length} consumers`;
+  return `${name}  ${new Date().toISOString()}  ${count}, worst lag ${worst}\n`;
 }
 
-/** Overwrites the last picture instead of clearing it first, which would flicker. Lines beyond the screen are left out. */
+/** Overwrites the last picture instead of clearing it first, which would flicker. What is beyond the screen is left out. */
 function draw(context: CommandContext, live: boolean, parts: readonly string[]): void {
   const text = parts.join('\n');
   if (!live) {
     context.write(`${text}\n`);
     return;
   }
-  const height = (context.io.stdout as { rows?: number }).rows ?? 24;
-  const lines = text.split('\n').slice(0, height - 1);
-  context.write(`${HOME}${lines.map((line) => `${line}${CLEAR_LINE}`).join('\n')}${CLEAR_BELOW}`);
+  const { rows = 24, columns = 80 } = context.io.stdout as { rows?: number; columns?: number };
+  const [heading, ...lines] = text
+    .split('\n')
+    .slice(0, rows - 1)
+    .map((line) => line.slice(0, columns));
+  const picture = [context.color ? styleText('bold', heading!) : heading, ...lines];
+  context.write(`${HOME}${picture.map((line) => `${line}${CLEAR_LINE}`).join('\n')}${CLEAR_BELOW}`);
 }
 
 function enterScreen(context: CommandContext, quit: () => void): () => void {

@@ -49,6 +49,7 @@ it('dead letters are counted, listed with their reason, replayed and purged; doc
   expect(await json('dead', 'purge', 'q', 'c', '2', '--yes')).toMatchObject({ purged: 1 });
   expect(await json('dead', 'purge', 'q', 'c', '--all', '--yes')).toMatchObject({ purged: 1 });
   expect(await json('dead', 'list')).toEqual([]);
+  expect(await json('dead', 'purge', 'q', 'c', '--all')).toMatchObject({ purged: 0 });
   expect((await run('dead', 'list', 'q', 'nobody')).stderr).toContain('PGQ_NOT_SUBSCRIBED');
 
   const set = await json('dead', 'policy', 'q', 'c', '--retries', '8', '--base', '5s', '--maximum', '30m');

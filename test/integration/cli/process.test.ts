@@ -52,7 +52,7 @@ it('Ctrl-C ends a command with 130 where it waits, and top with 0', async () => 
   await blocker.query('begin');
   await blocker.query('lock table pgq.queue in access exclusive mode');
   const waiting = start(['queue', 'create', 'other', '--url', database.url]);
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 1200; i++) {
     const { rows } = await blocker.query(`select 1 from pg_locks where not granted`);
     if (rows.length > 0) break;
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -62,13 +62,25 @@ it('Ctrl-C ends a command with 130 where it waits, and top with 0', async () => 
   await blocker.query('rollback');
 
   const top = start(['top', '--interval', '0.25', '--url', database.url]);
-  for (let i = 0; i < 200 && top.output().split('QUEUE').length < 4; i++) {
+  for (let i = 0; i < 1200 && top.output().split('QUEUE').length < 4; i++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   top.child.kill('SIGINT');
   const ended = await top.ended;
   expect(ended.code).toBe(0);
   expect(ended.stdout).toContain('consumers, worst lag');
+});
+
+it('top keeps within the terminal, and ends at q', async () => {
+  const { code, stdout } = await skytools(['top', '--url', database.url], {
+    stdin: 'q',
+    terminal: { columns: 20, rows: 5 },
+  });
+  expect(code).toBe(0);
+  const lines = stdout.replaceAll(/\u001b\[[?\d]*[a-zA-Z]/g, '').split('\n');
+  expect(lines).toHaveLength(4);
+  expect(lines).toContain('QUEUE  STATE  LAST T');
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(20);
 });
 
 it('reads the configuration, chooses its only database, and says which there are where there are several', async () => {

@@ -63,6 +63,20 @@ describe('qadmin', () => {
     expect(printed).toMatch(/UNREGISTER\nUNREGISTER\nConsumer "\*" on queue "\*":\n.*\n.*\n\n$/);
   });
 
+  it('runs what is piped into it, as a file; the first error ends it, and a file that is missing is named', async () => {
+    const piped = (stdin: string) => skytools(['qadmin', database.url], { stdin });
+    expect(await piped('create queue piped;\ndrop queue\n  piped;')).toMatchObject({
+      code: 0,
+      stdout: 'CREATE\nDROP\n',
+    });
+    expect(await piped('bogus; create queue piped;')).toMatchObject({ code: 1, stdout: '' });
+    expect(await piped('')).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect(await qadmin('-f', '/nowhere')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('QADMIN_FILE'),
+    });
+  });
+
   it('shows the events of an open batch', async () => {
     await script('register consumer reader on a');
     await database.query(`select pgq.insert_event('a', 'kind', 'payload')`);
