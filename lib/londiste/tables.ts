@@ -74,6 +74,8 @@ export interface RealTable {
   columns: ReadonlyMap<string, Column>;
   /** Columns of the primary key. */
   key: string[];
+  /** Rows can be copied into it: no view, and no rules or policies that COPY goes past or is refused by. */
+  takesCopy: boolean;
   snapshot: string | null;
   missingRows: MissingRows;
   /** A TRUNCATE leaves its rows alone. */
@@ -94,10 +96,12 @@ export async function realTable(
     identity: string;
     texts: OneText | null;
     kind: string;
+    plain: boolean;
     key: number | null;
   }>(
     `select a.attname as column, format_type(a.atttypid, -1) as type, a.attgenerated as generated,
             a.attidentity as identity, c.relkind as kind,
+            c.relkind in ('r', 'p') and not c.relhasrules and not c.relrowsecurity as plain,
             case when a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then 'integer'
                  when a.atttypid = 'uuid'::regtype then 'uuid'
                  when a.atttypid in ('text'::regtype, 'varchar'::regtype) and l.collisdeterministic then 'text'
@@ -136,6 +140,7 @@ export async function realTable(
       .filter((row) => row.key !== null)
       .sort((a, b) => a.key! - b.key!)
       .map((row) => row.column),
+    takesCopy: rows[0]!.plain,
     snapshot: table.snapshot,
     missingRows: settings.tables[table.name]?.missingRows ?? settings.missingRows,
     ignoresTruncate: handlerOf(table.attributes).arguments.ignore_truncate === '1',

@@ -30,6 +30,17 @@ export class CopyBytes {
     this.bytes = larger;
   }
 
+  append(source: Buffer, start: number, end: number): void {
+    this.reserve(end - start);
+    source.copy(this.bytes, this.length, start, end);
+    this.length += end - start;
+  }
+
+  /** Lets go of memory beyond `capacity`. Only where nothing is written. */
+  shrink(capacity: number): void {
+    if (this.bytes.length > capacity) this.bytes = Buffer.allocUnsafeSlow(capacity);
+  }
+
   /** Hands over what was written, and begins anew. */
   take(): Buffer {
     const taken = this.bytes.subarray(0, this.length);

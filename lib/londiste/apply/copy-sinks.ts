@@ -4,6 +4,9 @@ import { finished } from 'node:stream/promises';
 import type pg from 'pg';
 import { copyIn } from '../../postgres/copy.ts';
 
+/** Bytes of one message: the server reads it whole before it looks at the rows. */
+const MESSAGE = 128 * 1024;
+
 /** Where bytes go: a table that takes them by COPY. */
 export interface CopyTarget {
   /** `copy … from stdin …` */
@@ -41,12 +44,14 @@ export class CopySinks {
       if (target.header) opened.stream.write(target.header);
     }
     const open = this.#open!;
-    await open.drained;
-    if (open.error) throw open.error;
-    if (!open.stream.write(bytes)) {
-      open.drained = once(open.stream, 'drain').catch((error) => {
-        open.error ??= error;
-      });
+    for (let at = 0; at < bytes.length; at += MESSAGE) {
+      await open.drained;
+      if (open.error) throw open.error;
+      if (!open.stream.write(bytes.subarray(at, at + MESSAGE))) {
+        open.drained = once(open.stream, 'drain').catch((error) => {
+          open.error ??= error;
+        });
+      }
     }
   }
 

@@ -6,14 +6,14 @@ import type { EventHead } from './event-reader.ts';
 const HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const TRAILER = Buffer.from([0xff, 0xff]);
 
-const SEND_FROM = 1024 * 1024;
+const FIRST_CAPACITY = 1024 * 1024;
 
 /** Passes events on into a queue's table, byte by byte as they came. */
 export class Forward {
   readonly #target: CopyTarget;
   readonly #keepIds: boolean;
   readonly #passes: (type: string) => boolean;
-  readonly #bytes = new CopyBytes(SEND_FROM);
+  readonly #bytes = new CopyBytes(FIRST_CAPACITY);
   #passing = false;
 
   /** @param keepIds false where the queue gives the events ids of its own */
@@ -46,9 +46,9 @@ export class Forward {
     this.#bytes.length += end - start;
   }
 
-  /** Whether it pays to send. */
-  get full(): boolean {
-    return this.#bytes.length > SEND_FROM;
+  /** Bytes that wait. */
+  get size(): number {
+    return this.#bytes.length;
   }
 
   async send(sinks: CopySinks): Promise<void> {

@@ -4,11 +4,12 @@ import { SkytoolsError } from '../../platform/errors.ts';
 import type { OneText, RealTable } from '../tables.ts';
 import { CopySinks } from './copy-sinks.ts';
 import type { EventHead, EventName, EventSink } from './event-reader.ts';
-import { type EventKind, eventKind, type Operation, type RowKind } from './event-type.ts';
+import { type EventKind, eventKind, type RowKind } from './event-type.ts';
 import type { Forward } from './forward.ts';
 import { KeyIndex } from './key-index.ts';
+import { Lane } from './lane.ts';
 import { type DecodedRow, decodeRow, type Layout, layoutId, layoutOf } from './layout.ts';
-import { LINE_END, Stage } from './stage.ts';
+import { SegmentBytes, Stage } from './stage.ts';
 import { room } from './transcode.ts';
 
 /** An event that is not about one row. */
@@ -26,6 +27,8 @@ export interface IntakeOptions {
   tables: () => ReadonlyMap<string, RealTable>;
   /** Every event as a row of its own, its values as text. */
   exact: boolean;
+  /** Rows that are new may go to their table at once. */
+  direct: boolean;
   forward: Forward | undefined;
   /** Applies the rows that are staged. */
   apply: (stages: readonly Stage[]) => Promise<void>;
@@ -33,19 +36,23 @@ export interface IntakeOptions {
   between: (event: SystemEvent, kind: EventKind) => Promise<void>;
 }
 
-/** Bytes of a table's rows that wait for later events of the same keys, which make them needless. */
-const WINDOW = 2 * 1024 * 1024;
-/** Bytes that wait over all tables. */
-const ALL_WINDOWS = 16 * 1024 * 1024;
+/** Bytes of rows from which on a segment is applied, if nothing else is just now. */
+const SEGMENT = 4 * 1024 * 1024;
+/** Bytes that wait for later events of the same keys, which make them needless, while the last segment is applied. */
+const WINDOW = 16 * 1024 * 1024;
 /** Keys that are remembered at once, and the bytes of their text: then what is there is applied. */
 const MOST_KEYS = 500_000;
 const MOST_KEY_BYTES = 32 * 1024 * 1024;
+/** Bytes of a row that is passed through from which on they are sent. */
+const PIECE = 2 * 1024 * 1024;
+/** Bytes of events to be passed on that are sent when nothing else is, and those that are waited for. */
+const FORWARD = 1024 * 1024;
+const MOST_FORWARD = 8 * 1024 * 1024;
 
 /** A table's part of the intake. */
 class TableIntake {
   readonly table: RealTable;
   readonly stages = new Map<string, Stage>();
-  /** The last event of each key. */
   readonly keys = new KeyIndex();
   /** Rows whose key is not among them were taken in. */
   untracked = false;
@@ -55,8 +62,7 @@ class TableIntake {
   }
 
   holdsOther(stage: Stage): boolean {
-    for (const other of this.stages.values())
-      if (other !== stage && (other.sent > 0 || other.size > 0)) return true;
+    for (const other of this.stages.values()) if (other !== stage && !other.empty) return true;
     return false;
   }
 }
@@ -70,12 +76,11 @@ interface Route {
   stage: Stage | undefined;
 }
 
-/** A long event whose data is coming in. */
+/** A long event whose data is coming in: a row goes through to the target as a segment of its own. */
 type Passing =
   | {
       how: 'through';
       kind: RowKind;
-      intake: TableIntake;
       stage: Stage;
       id: bigint;
       rest: Buffer;
@@ -84,9 +89,9 @@ type Passing =
   | { how: 'collect'; parts: Buffer[] };
 
 /**
- * Takes the events of a batch into temporary tables, row for row as bytes. Of the events of a key it keeps the last, as long as
- * nothing stands between them that has to see the others (a TRUNCATE, a script, a row of the same key in another layout):
- * that ends a segment, which is applied first.
+ * Takes in the events of a batch, row for row as bytes. Of the events of a key it keeps the last, as long as nothing stands
+ * between them that has to see the others (a TRUNCATE, a script, a row of the same key in another layout) and memory holds
+ * them: that ends a segment, which is sent and applied while the next one is read.
  */
 export class Intake implements EventSink {
   readonly #options: IntakeOptions;
@@ -96,7 +101,11 @@ export class Intake implements EventSink {
   #stages: Stage[] = [];
   #keys = 0;
   #keyBytes = 0;
-  #sinceCheck = 0;
+  /** Bytes that wait, superseded rows among them. */
+  #waiting = 0;
+  readonly #lane = new Lane();
+  /** Of the segment that is applied. */
+  readonly #out = new SegmentBytes();
   #passing: Passing | undefined;
   #head: EventHead | undefined;
 
@@ -109,13 +118,18 @@ export class Intake implements EventSink {
     const { forward } = this.#options;
     forward?.begin(head);
     forward?.piece(chunk, start, end);
-    if (forward?.full) return this.#sendForward(() => this.#take(head, chunk, start, end));
+    if (this.#forwardNow) return this.#sendForward(() => this.#take(head, chunk, start, end));
     return this.#take(head, chunk, start, end);
   }
 
-  async #sendForward(then: () => Promise<void> | undefined): Promise<void> {
-    await this.#options.forward!.send(this.#sinks);
-    await then();
+  get #forwardNow(): boolean {
+    const size = this.#options.forward?.size ?? 0;
+    return size > FORWARD && (size > MOST_FORWARD || this.#lane.idle);
+  }
+
+  async #sendForward(then?: () => Promise<void> | undefined): Promise<void> {
+    await this.#lane.begin(() => this.#options.forward!.send(this.#sinks));
+    await then?.();
   }
 
   #take(head: EventHead, chunk: Buffer, start: number, end: number): Promise<void> | undefined {
@@ -166,7 +180,7 @@ export class Intake implements EventSink {
     if (known?.transcoder !== undefined) {
       const { bytes, transcoder, layout } = known;
       const mark = bytes.length;
-      bytes.reserve(room(end - start, layout.columns.length) + LINE_END);
+      bytes.reserve(room(end - start, layout.columns.length));
       transcoder.begin(bytes);
       if (transcoder.write(chunk, start, end) === end && transcoder.finish())
         return this.#add(intake, known, kind, head.id, mark, transcoder.starts);
@@ -192,7 +206,8 @@ export class Intake implements EventSink {
   }
 
   #newStage(intake: TableIntake, id: string, layout: Layout): Stage {
-    const stage = new Stage(intake.table, layout, this.#stages.length, intake.keys, this.#options.exact);
+    const { exact: asText, direct } = this.#options;
+    const stage = new Stage(intake.table, layout, this.#stages.length, intake.keys, { asText, direct });
     this.#stages.push(stage);
     intake.stages.set(id, stage);
     return stage;
@@ -209,32 +224,31 @@ export class Intake implements EventSink {
   ): Promise<void> | undefined {
     const { operation } = kind;
     const { keys } = intake;
-    if (this.#options.exact || stage.keyIndexes.length === 0) {
-      stage.add(mark, -1, id, operation, operation, operation === 0);
-      return this.#relieve(stage, stage.bytes.length - mark);
-    }
-    const key = keyOf(stage, starts);
-    let slot = key === undefined ? -1 : keys.find(key);
-    const otherLayout = slot >= 0 ? keys.stages[slot] !== stage.nr : key === undefined || intake.untracked;
-    if (otherLayout && intake.holdsOther(stage)) return this.#addInNextSegment(intake, stage, kind, id, mark);
-    if (key === undefined) {
-      stage.repeated = true;
-      intake.untracked = true;
-      stage.add(mark, -1, id, operation, operation, operation === 0);
-      return this.#relieve(stage, stage.bytes.length - mark);
+    const { keyIndexes } = stage;
+    let slot = -1;
+    let key: string | number | undefined;
+    if (!this.#options.exact && keyIndexes.length > 0) {
+      key = keyOf(stage, starts);
+      if (key !== undefined) slot = keys.find(key);
+      const otherLayout = slot >= 0 ? keys.stages[slot] !== stage.nr : key === undefined || intake.untracked;
+      if (otherLayout && intake.holdsOther(stage))
+        return this.#addInNextSegment(intake, stage, kind, id, mark);
+      if (key === undefined) {
+        stage.repeated = true;
+        intake.untracked = true;
+      }
     }
     if (slot < 0) {
       slot = keys.add(key, operation);
       this.#keys++;
       this.#keyBytes += typeof key === 'string' ? key.length : 0;
-    } else if (keys.starts[slot]! < 0) stage.superseded.push(keys.ids[slot]!);
-    if (operation === 0) keys.inserts[slot] = 1;
-    keys.ids[slot] = id;
-    keys.stages[slot] = stage.nr;
-    keys.starts[slot] = mark;
-    stage.add(mark, slot, id, keys.firsts[slot] as Operation, operation, keys.inserts[slot] === 1);
+    }
+    keys.note(slot, id, operation, stage.nr, mark);
+    if (operation === 2 && keyIndexes.length > 0) stage.keepKey(starts);
+    stage.add(mark, slot);
+    this.#waiting += stage.bytes.length - mark;
     if (this.#keys > MOST_KEYS || this.#keyBytes > MOST_KEY_BYTES) return this.endSegment();
-    return this.#relieve(stage, stage.bytes.length - mark);
+    return this.#waiting > SEGMENT ? this.#relieve() : undefined;
   }
 
   async #addInNextSegment(
@@ -249,44 +263,57 @@ export class Intake implements EventSink {
     const starts = columnStarts(line, stage.layout.columns.length);
     bytes.length = mark;
     await this.endSegment();
-    bytes.reserve(line.length + LINE_END);
-    line.copy(bytes.bytes, 0);
-    bytes.length = line.length;
+    bytes.append(line, 0, line.length);
     await this.#add(intake, stage, kind, id, 0, starts);
   }
 
-  /** Sends a window that is full of rows which nothing has superseded. */
-  #relieve(stage: Stage, added: number): Promise<void> | undefined {
-    this.#sinceCheck += added;
-    if (stage.size > WINDOW && stage.compact() > WINDOW / 2) return stage.send(this.#sinks, this.#run);
-    if (this.#sinceCheck > WINDOW) {
-      this.#sinceCheck = 0;
-      const waiting = this.#stages.reduce((sum, { size }) => sum + size, 0);
-      if (waiting > ALL_WINDOWS) return this.#sendAll();
-    }
-    return undefined;
+  /** Ends the segment where the target waits for work, or memory is full of rows that nothing has superseded. */
+  #relieve(): Promise<void> | undefined {
+    if (this.#lane.idle) return this.endSegment();
+    if (this.#waiting <= WINDOW) return undefined;
+    for (const stage of this.#stages) stage.compact();
+    this.#waiting = this.#stages.reduce((sum, { size }) => sum + size, 0);
+    return this.#waiting > WINDOW / 2 ? this.endSegment() : undefined;
   }
 
   readonly #run = (sql: string) => this.#options.target.query(sql);
 
-  async #sendAll(): Promise<void> {
-    for (const stage of this.#stages) await stage.send(this.#sinks, this.#run);
-  }
-
-  /** Applies what is staged. */
+  /** Has applied what waits, as soon as the last segment is. */
   async endSegment(): Promise<void> {
-    await this.#sendAll();
-    await this.#options.forward?.send(this.#sinks);
-    await this.#sinks.close();
-    const filled = this.#stages.filter(({ sent }) => sent > 0);
-    if (filled.length > 0) await this.#options.apply(filled);
-    for (const stage of filled) stage.reset();
+    // Its bytes are on their way until then.
+    await this.#lane.settle();
+    this.#out.clear();
+    const stages = this.#stages.filter(({ empty }) => !empty);
+    for (const stage of stages) stage.take(this.#out);
     for (const intake of this.#tables.values()) {
       intake?.keys.clear();
       if (intake) intake.untracked = false;
     }
     this.#keys = 0;
     this.#keyBytes = 0;
+    this.#waiting = 0;
+    this.#release();
+    await this.#lane.begin(() => this.#applySegment(stages));
+  }
+
+  /** Many tables must not keep the memory that each has needed at its time. */
+  #release(): void {
+    const held = this.#stages.reduce((sum, { bytes }) => sum + bytes.bytes.length, 0);
+    if (held > 2 * WINDOW) for (const stage of this.#stages) stage.release();
+  }
+
+  async #applySegment(stages: readonly Stage[]): Promise<void> {
+    await this.#options.forward?.send(this.#sinks);
+    for (const stage of stages) await stage.send(this.#sinks, this.#run);
+    await this.#sinks.close();
+    if (stages.length > 0) await this.#options.apply(stages);
+    for (const stage of stages) stage.reset();
+  }
+
+  /** Everything that came is applied. */
+  async finish(): Promise<void> {
+    await this.endSegment();
+    await this.#lane.settle();
   }
 
   async #between(head: EventHead, kind: EventKind, data: string): Promise<void> {
@@ -298,7 +325,7 @@ export class Intake implements EventSink {
       extra2: head.text(5),
       extra3: head.text(6),
     };
-    await this.endSegment();
+    await this.finish();
     await this.#options.between(event, kind);
     // A script may have changed the tables, an event of the set which of them there are.
     if (kind.kind === 'system') {
@@ -333,10 +360,9 @@ export class Intake implements EventSink {
       });
     }
     const { stage } = route;
-    if (intake.holdsOther(stage)) await this.endSegment();
-    await stage.send(this.#sinks, this.#run);
+    await this.finish();
     stage.transcoder!.begin(stage.bytes);
-    this.#passing = { how: 'through', kind, intake, stage, id: head.id, rest: NOTHING, sent: false };
+    this.#passing = { how: 'through', kind, stage, id: head.id, rest: NOTHING, sent: false };
   }
 
   piece(chunk: Buffer, start: number, end: number): Promise<void> | undefined {
@@ -344,13 +370,13 @@ export class Intake implements EventSink {
     forward?.piece(chunk, start, end);
     const passing = this.#passing;
     if (passing?.how === 'collect') passing.parts.push(Buffer.from(chunk.subarray(start, end)));
-    if (passing?.how !== 'through') return forward?.full ? forward.send(this.#sinks) : undefined;
+    if (passing?.how !== 'through') return this.#forwardNow ? this.#sendForward() : undefined;
     const { stage } = passing;
     const source =
       passing.rest.length > 0
         ? Buffer.concat([passing.rest, chunk.subarray(start, end)])
         : chunk.subarray(start, end);
-    stage.bytes.reserve(room(source.length, stage.layout.columns.length) + LINE_END);
+    stage.bytes.reserve(room(source.length, stage.layout.columns.length));
     const used = stage.transcoder!.write(source, 0, source.length);
     if (used < 0) {
       if (passing.sent) throw unreadable(this.#head!);
@@ -360,8 +386,8 @@ export class Intake implements EventSink {
     }
     passing.rest = Buffer.from(source.subarray(used));
     // A line cannot be left for another table's: where events are passed on as well, memory holds it.
-    if (forward !== undefined) return forward.full ? forward.send(this.#sinks) : undefined;
-    if (stage.size < WINDOW) return undefined;
+    if (forward !== undefined) return this.#forwardNow ? this.#sendForward() : undefined;
+    if (stage.size < PIECE) return undefined;
     passing.sent = true;
     return stage.sendBytes(this.#sinks, this.#run);
   }
@@ -375,22 +401,23 @@ export class Intake implements EventSink {
       const data = Buffer.concat(passing.parts);
       return this.#take(head, data, 0, data.length);
     }
-    const { stage, intake, kind, rest } = passing;
+    const { stage, kind, id, rest } = passing;
     if (rest.length > 0 || !stage.transcoder!.finish()) throw unreadable(head);
-    stage.endLine({
-      id: passing.id,
-      first: kind.operation,
-      last: kind.operation,
-      inserted: kind.operation === 0,
-    });
-    stage.sent++;
-    stage.repeated = true;
-    intake.untracked = true;
-    return stage.sendBytes(this.#sinks, this.#run);
+    stage.endOnly(id, kind.operation);
+    return this.#applyOnly(stage);
+  }
+
+  async #applyOnly(stage: Stage): Promise<void> {
+    await this.#lane.settle();
+    await stage.sendBytes(this.#sinks, this.#run);
+    await this.#sinks.close();
+    await this.#options.apply([stage]);
+    stage.reset();
   }
 
   /** Gives up what is on its way. */
-  abandon(): void {
+  async abandon(): Promise<void> {
+    await this.#lane.settle().catch(() => {});
     this.#sinks.abandon();
   }
 }

@@ -2,7 +2,7 @@ import { SkytoolsError } from '../../platform/errors.ts';
 import type { Client } from '../../postgres/connect.ts';
 import { quoteColumns, quoteIdent } from '../../postgres/quote.ts';
 import type { RealTable } from '../tables.ts';
-import type { Stage } from './stage.ts';
+import type { Outcomes, Stage } from './stage.ts';
 
 /** Events by their id: `from` < id < `to`. */
 export interface Range {
@@ -20,17 +20,11 @@ export interface ApplyMode {
 }
 
 /** One row for each key, last event first of all: what a staged table, or a part of it, comes down to. */
-interface NetRows {
+interface NetRows extends Outcomes {
   stage: Stage;
   /** Temporary table, or where `plain` says so a parenthesized query. */
   source: string;
   plain: boolean;
-  /** How many there are with each outcome. */
-  deletes: number;
-  updates: number;
-  inserts: number;
-  /** Deletes of rows that were there before the first event. */
-  expectedDeletes: number;
 }
 
 /**
@@ -73,22 +67,16 @@ const rowsMissing = (table: RealTable, count: number) =>
   });
 
 async function netRows(client: Client, stage: Stage, range: Range | undefined): Promise<NetRows> {
-  if (stage.superseded.length > 0) {
-    await client.query(
-      `delete from pg_temp.${stage.name} n using unnest($1::int8[]) s (seq) where n.seq = s.seq`,
-      [stage.superseded],
-    );
-  }
   const where = range === undefined ? '' : ` where seq > ${range.from} and seq < ${range.to}`;
-  const plain = stage.asText || stage.repeated;
-  const source = plain ? netQuery(stage, where) : `pg_temp.${stage.name}`;
-  const { rows } = await client.query<Omit<NetRows, 'stage' | 'source' | 'plain'>>(
+  if (stage.net) return { stage, source: `pg_temp.${stage.name}`, plain: false, ...stage.outcomes };
+  const source = netQuery(stage, where);
+  const { rows } = await client.query<Outcomes>(
     `select count(*) filter (where n.l = 2)::int4 as deletes,
             count(*) filter (where n.l = 2 and n.f <> 0)::int4 as "expectedDeletes",
             count(*) filter (where n.l <> 2 and n.f <> 0)::int4 as updates,
             count(*) filter (where n.l <> 2 and n.f = 0)::int4 as inserts from ${source} n`,
   );
-  return { stage, source, plain, ...rows[0]! };
+  return { stage, source, plain: true, ...rows[0]! };
 }
 
 /** The last row of each key, with the first one's operation, as a query of its own. */
@@ -212,6 +200,7 @@ async function writeRows(client: Client, net: NetRows, mode: ApplyMode): Promise
       await insert(`${added} and not exists (select from ${target(table)} t where ${matches(stage)})`);
     }
   }
-  if (inserts > 0) await insert('n.l <> 2 and n.f = 0');
+  if (stage.insertNew !== undefined) await stage.insertNew();
+  else if (inserts > 0) await insert('n.l <> 2 and n.f = 0');
   return missing;
 }

@@ -84,6 +84,7 @@ async function attempt(
     target,
     tables: () => tables,
     exact,
+    direct: !exact && !run.idempotent,
     forward,
     apply: async (stages) => {
       const { idempotent, strict } = run;
@@ -101,10 +102,10 @@ async function attempt(
   const query = await batchQuery(provider, run, tables, forward === undefined);
   try {
     const { events, last } = await readEvents(copyOut(provider, query), intake);
-    await intake.endSegment();
+    await intake.finish();
     return { events, last, missing, refused };
   } catch (error) {
-    intake.abandon();
+    await intake.abandon();
     throw error;
   }
 }

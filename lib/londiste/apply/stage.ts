@@ -1,4 +1,5 @@
 import { SkytoolsError } from '../../platform/errors.ts';
+import { quoteColumns } from '../../postgres/quote.ts';
 import type { OneText, RealTable } from '../tables.ts';
 import { CopyBytes } from './copy-bytes.ts';
 import type { CopySinks, CopyTarget } from './copy-sinks.ts';
@@ -8,7 +9,7 @@ import type { Layout } from './layout.ts';
 import { JsonTranscoder, type Transcoder, UrlencodedTranscoder } from './transcode.ts';
 
 /** What stands behind the columns of a staged row. */
-export interface RowEnd {
+interface RowEnd {
   id: bigint;
   /** Operation of the key's first event, and of its last, which this row is of. */
   first: Operation;
@@ -16,9 +17,44 @@ export interface RowEnd {
   inserted: boolean;
 }
 
+/** How many rows there are with each outcome. */
+export interface Outcomes {
+  deletes: number;
+  /** Deletes of rows that were there before the first event. */
+  expectedDeletes: number;
+  updates: number;
+  inserts: number;
+}
+
+/** How the rows of a stage travel. */
+export interface StageOptions {
+  /** Values as text, to be cast where they are applied: one that its type refuses can be named then. */
+  asText: boolean;
+  /** Rows that are new go to the target itself. */
+  direct: boolean;
+}
+
+/** Lines of a segment on their way to the server, of all stages one behind the other. */
+export class SegmentBytes {
+  readonly rows = new CopyBytes(FIRST_CAPACITY);
+  /** Of deletes only the key is sent. */
+  readonly deletes = new CopyBytes(FIRST_CAPACITY);
+  readonly inserts = new CopyBytes(FIRST_CAPACITY);
+
+  get lengths(): Record<'rows' | 'deletes' | 'inserts', number> {
+    return { rows: this.rows.length, deletes: this.deletes.length, inserts: this.inserts.length };
+  }
+
+  clear(): void {
+    for (const bytes of [this.rows, this.deletes, this.inserts]) bytes.length = 0;
+  }
+}
+
+const NONE: Readonly<Outcomes> = { deletes: 0, expectedDeletes: 0, updates: 0, inserts: 0 };
+
 const FIRST_CAPACITY = 64 * 1024;
 /** Longest end of a line: an id, two operations, a boolean. */
-export const LINE_END = 40;
+const LINE_END = 40;
 const TAB = 9;
 const NEWLINE = 10;
 const ZERO = 48;
@@ -26,42 +62,53 @@ const TRUE = 116;
 const FALSE = 102;
 
 /**
- * The rows of one layout on their way into a temporary table, one column for each of the table's. Its rows carry the event's
- * id (`seq`), the operation of the first and the last event of the key (`f`, `l`), and whether an insert was among them (`i`).
+ * The rows of one layout: kept while later events of their keys may come, and then on their way into a temporary table, one
+ * column for each of the table's. Its rows carry the event's id (`seq`), the operation of the first and the last event of the
+ * key (`f`, `l`), and whether an insert was among them (`i`).
  */
 export class Stage {
   readonly table: RealTable;
   readonly layout: Layout;
   readonly nr: number;
   readonly name: string;
-  /** Values as text, to be cast where they are applied: one that its type refuses can be named then. */
   readonly asText: boolean;
   readonly transcoder: Transcoder | undefined;
   readonly keyIndexes: number[];
   /** How the types of the key write their values. */
   readonly keyTexts: (OneText | undefined)[];
-  readonly target: CopyTarget;
   readonly bytes = new CopyBytes(FIRST_CAPACITY);
+  readonly #rows: CopyTarget;
+  readonly #deletes: CopyTarget;
+  readonly #inserts: CopyTarget | undefined;
+  readonly #isKey: boolean[];
   readonly #keys: KeyIndex;
-  /** Where the lines of `bytes` begin, and the slots of their keys; -1: kept whatever comes. */
+  /** Where the lines of `bytes` begin, and their slots. */
   #lines: number[] = [];
   #slots: number[] = [];
-  /** Events that were sent before a later one of the same key came. */
-  superseded: bigint[] = [];
-  /** Rows that were sent in this segment, superseded ones among them. */
-  sent = 0;
-  /** More than one row of a key may have been sent. */
+  /** More than one row of a key may wait. */
   repeated = false;
+  #taken: { out: SegmentBytes; from: SegmentBytes['lengths']; to: SegmentBytes['lengths'] } | undefined;
+  /** What was taken last is one row for each key, of typed values. */
+  net = false;
+  /** Of what was taken last, where it is net. */
+  outcomes: Outcomes = { ...NONE };
+  /** Copies the new rows that were sent last into the target; undefined where they are staged like the others. */
+  insertNew: (() => Promise<void>) | undefined;
   #state: 'none' | 'clean' | 'filled' = 'none';
 
-  constructor(table: RealTable, layout: Layout, nr: number, keys: KeyIndex, asText: boolean) {
+  constructor(
+    table: RealTable,
+    layout: Layout,
+    nr: number,
+    keys: KeyIndex,
+    { asText, direct }: StageOptions,
+  ) {
     this.table = table;
     this.layout = layout;
     this.nr = nr;
     this.#keys = keys;
     this.asText = asText;
     this.name = `londiste_rows_${nr}`;
-    this.target = { statement: `copy pg_temp.${this.name} from stdin` };
     this.transcoder =
       layout.format === 'urlencoded'
         ? new UrlencodedTranscoder(layout.names)
@@ -77,30 +124,25 @@ export class Stage {
         hint: 'the trigger at the source leaves out a key column: see its arguments ignore= and pkey=',
       });
     }
+    this.#isKey = layout.columns.map((_, index) => this.keyIndexes.includes(index));
+    const key = layout.columns.flatMap((_, index) => (this.#isKey[index] ? [`c${index}`] : []));
+    this.#rows = { statement: `copy pg_temp.${this.name} from stdin` };
+    this.#deletes = {
+      statement: `copy pg_temp.${this.name} (${[...key, 'seq', 'f', 'l', 'i'].join(', ')}) from stdin`,
+    };
+    const writable = layout.columns.every((column) => table.columns.get(column)!.generated === '');
+    if (direct && table.takesCopy && writable)
+      this.#inserts = { statement: `copy ${table.quoted} (${quoteColumns(layout.columns)}) from stdin` };
   }
 
-  /** Takes in the line from `start` to the end of `bytes`, whose columns are written. @param slot of its key, or -1 */
-  add(start: number, slot: number, id: bigint, first: Operation, last: Operation, inserted: boolean): void {
-    this.endLine({ id, first, last, inserted });
+  /** Takes in the line from `start` to the end of `bytes`, whose columns are written. */
+  add(start: number, slot: number): void {
     this.#lines.push(start);
     this.#slots.push(slot);
   }
 
-  /** Writes what stands behind a row's columns. */
-  endLine({ id, first, last, inserted }: RowEnd): void {
-    const { bytes } = this;
-    bytes.reserve(LINE_END);
-    bytes.digits(Number(id));
-    const out = bytes.bytes;
-    let at = bytes.length;
-    out[at++] = TAB;
-    out[at++] = ZERO + first;
-    out[at++] = TAB;
-    out[at++] = ZERO + last;
-    out[at++] = TAB;
-    out[at++] = inserted ? TRUE : FALSE;
-    out[at++] = NEWLINE;
-    bytes.length = at;
+  get empty(): boolean {
+    return this.#lines.length === 0;
   }
 
   /** Bytes that wait, superseded rows among them. */
@@ -108,57 +150,134 @@ export class Stage {
     return this.bytes.length;
   }
 
-  /** Drops rows that later ones of their keys have superseded. @returns bytes that are left */
-  compact(): number {
-    const { starts, stages } = this.#keys;
-    const { bytes, length } = this.bytes;
+  /** Lets go of the memory that many rows have needed. Only where it is empty. */
+  release(): void {
+    this.bytes.shrink(FIRST_CAPACITY);
+  }
+
+  /** Leaves only the columns of the key of the line at the end of `bytes`. @param starts where its columns begin */
+  keepKey(starts: Int32Array): void {
+    const { bytes } = this.bytes;
+    let at = starts[0]!;
+    for (let column = 0; column < this.#isKey.length; column++) {
+      if (!this.#isKey[column]) continue;
+      const [start, end] = [starts[column]!, starts[column + 1]!];
+      if (at !== start) bytes.copyWithin(at, start, end);
+      at += end - start;
+    }
+    this.bytes.length = at;
+  }
+
+  #superseded(line: number): boolean {
+    const slot = this.#slots[line]!;
+    return this.#keys.starts[slot] !== this.#lines[line] || this.#keys.stages[slot] !== this.nr;
+  }
+
+  #end(line: number): number {
+    return line + 1 < this.#lines.length ? this.#lines[line + 1]! : this.bytes.length;
+  }
+
+  /** Drops rows that later ones of their keys have superseded. */
+  compact(): void {
+    const { starts } = this.#keys;
+    const { bytes } = this.bytes;
     const lines = this.#lines;
     const slots = this.#slots;
     let at = 0;
     let kept = 0;
     for (let line = 0; line < lines.length; line++) {
-      const start = lines[line]!;
-      const slot = slots[line]!;
-      if (slot >= 0 && (starts[slot] !== start || stages[slot] !== this.nr)) continue;
-      const end = line + 1 < lines.length ? lines[line + 1]! : length;
+      if (this.#superseded(line)) continue;
+      const [start, end] = [lines[line]!, this.#end(line)];
       if (at !== start) bytes.copyWithin(at, start, end);
-      if (slot >= 0) starts[slot] = at;
+      starts[slots[line]!] = at;
       lines[kept] = at;
-      slots[kept++] = slot;
+      slots[kept++] = slots[line]!;
       at += end - start;
     }
     lines.length = kept;
     slots.length = kept;
     this.bytes.length = at;
-    return at;
   }
 
-  /** Sends what waits. */
-  async send(sinks: CopySinks, run: (sql: string) => Promise<unknown>): Promise<void> {
-    if (this.compact() === 0) return;
-    this.sent += this.#lines.length;
-    for (const slot of this.#slots) if (slot >= 0) this.#keys.starts[slot] = -1;
+  /** Moves its rows to `out`, each with its end, and is empty again. */
+  take(out: SegmentBytes): void {
+    const { ids, firsts, lasts, inserts } = this.#keys;
+    const { bytes } = this.bytes;
+    const direct = this.#inserts !== undefined && !this.repeated;
+    const before = out.lengths;
+    const outcomes = { ...NONE };
+    for (let line = 0; line < this.#lines.length; line++) {
+      if (this.#superseded(line)) continue;
+      const [start, end, slot] = [this.#lines[line]!, this.#end(line), this.#slots[line]!];
+      const [first, last] = [firsts[slot] as Operation, lasts[slot] as Operation];
+      count(outcomes, first, last);
+      if (direct && first === 0 && last !== 2) {
+        out.inserts.append(bytes, start, end);
+        out.inserts.bytes[out.inserts.length - 1] = NEWLINE;
+      } else {
+        const lines = last === 2 && this.keyIndexes.length > 0 ? out.deletes : out.rows;
+        lines.append(bytes, start, end);
+        endLine(lines, { id: ids[slot]!, first, last, inserted: inserts[slot] === 1 });
+      }
+    }
+    this.net = !(this.asText || this.repeated);
+    this.outcomes = outcomes;
+    this.#taken = { out, from: before, to: out.lengths };
     this.#lines = [];
     this.#slots = [];
-    await this.sendBytes(sinks, run);
+    this.bytes.length = 0;
+    this.repeated = false;
   }
 
-  /** Sends the bytes as they are, also within a row. */
+  /** Sends what was taken, but for what goes to the target itself. */
+  async send(sinks: CopySinks, run: (sql: string) => Promise<unknown>): Promise<void> {
+    const { out, from, to } = this.#taken!;
+    const staged = [
+      [this.#rows, out.rows, from.rows, to.rows],
+      [this.#deletes, out.deletes, from.deletes, to.deletes],
+    ] as const;
+    for (const [target, { bytes }, start, end] of staged)
+      if (end > start) await this.#stage(target, bytes.subarray(start, end), sinks, run);
+    this.insertNew =
+      to.inserts === from.inserts
+        ? undefined
+        : async () => {
+            await sinks.write(this.#inserts!, out.inserts.bytes.subarray(from.inserts, to.inserts));
+            await sinks.close();
+          };
+  }
+
+  /** Sends `bytes` as they are: a row too long to be kept, or a piece of it. */
   async sendBytes(sinks: CopySinks, run: (sql: string) => Promise<unknown>): Promise<void> {
+    await this.#stage(this.#rows, this.bytes.take(), sinks, run);
+  }
+
+  /** Ends the row that `bytes` end with, the only one of its segment. */
+  endOnly(id: bigint, operation: Operation): void {
+    endLine(this.bytes, { id, first: operation, last: operation, inserted: operation === 0 });
+    this.net = !this.asText;
+    this.outcomes = { ...NONE };
+    count(this.outcomes, operation, operation);
+    this.insertNew = undefined;
+  }
+
+  async #stage(
+    target: CopyTarget,
+    bytes: Buffer,
+    sinks: CopySinks,
+    run: (sql: string) => Promise<unknown>,
+  ): Promise<void> {
     if (this.#state !== 'clean') {
       await sinks.close();
       await run(this.#state === 'none' ? this.#definition() : `truncate pg_temp.${this.name}`);
       this.#state = 'clean';
     }
-    await sinks.write(this.target, this.bytes.take());
+    await sinks.write(target, bytes);
   }
 
   /** Its rows are applied: the next ones begin anew. */
   reset(): void {
     if (this.#state === 'clean') this.#state = 'filled';
-    this.sent = 0;
-    this.superseded = [];
-    this.repeated = false;
   }
 
   #definition(): string {
@@ -167,6 +286,30 @@ export class Stage {
     );
     return `create temp table ${this.name} (${[...columns, 'seq int8', 'f int2', 'l int2', 'i bool'].join(', ')}) on commit drop`;
   }
+}
+
+function count(outcomes: Outcomes, first: Operation, last: Operation): void {
+  if (last === 2) {
+    outcomes.deletes++;
+    if (first !== 0) outcomes.expectedDeletes++;
+  } else if (first === 0) outcomes.inserts++;
+  else outcomes.updates++;
+}
+
+/** Writes what stands behind a row's columns. */
+function endLine(lines: CopyBytes, { id, first, last, inserted }: RowEnd): void {
+  lines.reserve(LINE_END);
+  lines.digits(Number(id));
+  const out = lines.bytes;
+  let at = lines.length;
+  out[at++] = TAB;
+  out[at++] = ZERO + first;
+  out[at++] = TAB;
+  out[at++] = ZERO + last;
+  out[at++] = TAB;
+  out[at++] = inserted ? TRUE : FALSE;
+  out[at++] = NEWLINE;
+  lines.length = at;
 }
 
 export const columnMissing = (table: RealTable, column: string) =>
