@@ -19,7 +19,8 @@ export default defineConfig({
           env: { POWERTOOLS_LOG_LEVEL: 'SILENT' },
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/global-build.ts', 'test/support/global-postgres.ts'],
-          testTimeout: 60_000,
+          // Generous: what waits for a condition ends when it holds, and a loaded machine is no failure.
+          testTimeout: 120_000,
           hookTimeout: 120_000,
           pool: 'forks',
           maxWorkers: 2,

@@ -107,7 +107,7 @@ it('maintains: returns due retries, rotates in two transactions, and goes on beh
   expect(await db.query('select queue_switch_step2 is not null as whole from pgq.queue')).toEqual([
     { whole: true },
   ]);
-}, 120_000);
+});
 
 it('tells the operator which consumer holds a rotation back', async () => {
   const { db, client } = await queueDatabase();
