@@ -32,7 +32,9 @@ export class ClassicPgq {
   }
 
   static async start(): Promise<ClassicPgq> {
-    const server = await startPostgres({ binaries: systemBinaries(15)!, settings: { autovacuum: true } });
+    // It is on, or maintenance would have tables to vacuum; but it never comes, or its transactions would hold back ticks.
+    const settings = { autovacuum: true, autovacuum_naptime: '20d' };
+    const server = await startPostgres({ binaries: systemBinaries(15)!, settings });
     return new ClassicPgq(server, await mkdtemp(path.join(tmpdir(), 'skytools-classic-')));
   }
 

@@ -1,7 +1,8 @@
 -- pgq._check_tx_limit(i_queue_id, i_queue_name, i_limit, i_sequence)
 --
 -- Counts one more event of this transaction for the queue. The count is a setting local to the transaction, so it
--- costs nothing where no limit is set and vanishes with the transaction.
+-- costs nothing where no limit is set and vanishes with the transaction. What a savepoint takes back is not counted; the
+-- C extension counts it.
 -- Parameters: the queue's queue_id, queue_name, queue_per_tx_limit and queue_event_seq
 -- Raises: when the transaction would have more events than the limit; an event id is used up as for any refused event
 create or replace function pgq._check_tx_limit(

@@ -17,7 +17,7 @@ begin
     end if;
     _sql := pgq.batch_event_sql(i_batch_id);
     if i_extra_where is not null then
-        _sql := 'select * from (' || pg_catalog.regexp_replace(_sql, ' order by 1$', '') || ') events where '
+        _sql := 'select * from (' || pg_catalog.regexp_replace(_sql, ' order by 1$', '') || ') _evs where '
             || i_extra_where || ' order by 1';
     end if;
     execute 'declare ' || pg_catalog.quote_ident(i_cursor_name) || ' no scroll cursor for ' || _sql;

@@ -35,7 +35,7 @@ begin
     if _queue.queue_disable_insert and pgq._replication_role() <> 'replica' then
         raise exception 'Insert into queue disallowed';
     end if;
-    if _queue.queue_per_tx_limit is not null then
+    if _queue.queue_per_tx_limit >= 0 then
         perform pgq._check_tx_limit(_queue.queue_id, queue_name, _queue.queue_per_tx_limit, _queue.queue_event_seq);
     end if;
     _id := pg_catalog.nextval(_queue.queue_event_seq::regclass);

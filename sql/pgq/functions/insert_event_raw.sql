@@ -42,7 +42,7 @@ begin
         perform pg_catalog.nextval(_sequence::regclass);
         raise exception 'Insert into queue disallowed';
     end if;
-    if _limit is not null then
+    if _limit >= 0 then
         perform pgq._check_tx_limit(_queue_id, queue_name, _limit, _sequence);
     end if;
     if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then

@@ -51,7 +51,7 @@ begin
     if _queue.queue_disable_insert and pgq._replication_role() <> 'replica' then
         raise exception 'Insert into queue disallowed';
     end if;
-    if _queue.queue_per_tx_limit is not null then
+    if _queue.queue_per_tx_limit >= 0 then
         perform pgq._check_tx_limit(_queue.queue_id, queue_name, _queue.queue_per_tx_limit, _queue.queue_event_seq)
            from pg_catalog.generate_series(1, _count);
     end if;

@@ -19,12 +19,12 @@ begin
           join pgq.queue q on q.queue_id = d.ev_queue
          where d.ev_not_before <= now()
            and (not q.queue_disable_insert or pg_catalog.current_setting('session_replication_role') = 'replica')
-           and (q.queue_per_tx_limit is null or q.queue_per_tx_limit > 0)
+           and q.queue_per_tx_limit is distinct from 0
          order by d.ev_not_before, d.ev_id
          limit 1000
            for update of d skip locked
     loop
-        if _event.queue_per_tx_limit is not null then
+        if _event.queue_per_tx_limit > 0 then
             _left := coalesce((_limits ->> _event.queue_name)::integer, _event.queue_per_tx_limit);
             continue when _left = 0;
             _limits := _limits || pg_catalog.jsonb_build_object(_event.queue_name, _left - 1);

@@ -21,11 +21,11 @@ begin
           join pgq.queue q on q.queue_id = r.ev_queue
          where r.ev_retry_after <= now()
            and (not q.queue_disable_insert or pg_catalog.current_setting('session_replication_role') = 'replica')
-           and (q.queue_per_tx_limit is null or q.queue_per_tx_limit > 0)
+           and q.queue_per_tx_limit is distinct from 0
          order by r.ev_retry_after
          limit 10
     loop
-        if _event.queue_per_tx_limit is not null then
+        if _event.queue_per_tx_limit > 0 then
             _left := coalesce((_limits ->> _event.queue_name)::integer, _event.queue_per_tx_limit);
             continue when _left = 0;
             _limits := _limits || pg_catalog.jsonb_build_object(_event.queue_name, _left - 1);

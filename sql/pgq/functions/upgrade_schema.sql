@@ -43,6 +43,10 @@ begin
         alter table pgq.queue add column queue_extra_maint text[];
     end if;
 
+    -- pgq_admin may call this too, and finds nothing to do: only who may create objects here installs versions.
+    if not pg_catalog.has_schema_privilege('pgq', 'create') then
+        return 0;
+    end if;
     for _id in select q.queue_id from pgq.queue q order by q.queue_id loop
         perform pgq._complete_queue(_id);
     end loop;

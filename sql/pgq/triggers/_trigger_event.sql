@@ -48,7 +48,7 @@ begin
   if i_op in ('UPDATE', 'DELETE') and (args.pkey = '' or pg_catalog.cardinality(keys) = 0) then
     raise exception 'Update/Delete on table without pkey';
   end if;
-  if args.skip and i_when <> 'BEFORE' then
+  if args.skip and i_when = 'AFTER' then
     raise exception 'SKIP does not work in AFTER trigger.';
   end if;
   if args.deny then

@@ -354,14 +354,16 @@ describe('settings of a queue', () => {
     await expect(client.query(insert)).rejects.toThrow("Queue 'q' allows max 2 events from one TX");
     await client.query('rollback; update pgq.queue set queue_per_tx_limit = 0');
     await expect(client.query(insert)).rejects.toThrow("Queue 'q' allows max 0 events from one TX");
+    await client.query('update pgq.queue set queue_per_tx_limit = -1');
+    expect(await value(client, insert), 'below 0 is no limit').toBe('9');
     await client.query('update pgq.queue set queue_per_tx_limit = null, queue_cur_table = 2');
-    expect(await value(client, insert)).toBe('9');
+    expect(await value(client, insert)).toBe('10');
     expect(
-      await value(client, 'select tableoid::regclass::text from pgq.event_template where ev_id = 9'),
+      await value(client, 'select tableoid::regclass::text from pgq.event_template where ev_id = 10'),
     ).toBe('pgq.event_1_2');
     await client.query("update pgq.queue set queue_name = 'renamed'");
     await expect(client.query(insert)).rejects.toThrow('No such queue');
-    expect(await value(client, "select pgq.insert_event('renamed', 't', 'd')")).toBe('10');
+    expect(await value(client, "select pgq.insert_event('renamed', 't', 'd')")).toBe('11');
   });
 
   test('bulk loads reach the current table and use its sequence', async () => {

@@ -55,6 +55,7 @@ test('each role does its own work and nothing else', async () => {
   await allowed('writer', "begin isolation level serializable; select pgq.current_event_table('q'); commit");
   await denied('writer', 'insert into pgq.event_1_0 (ev_time) values (now())', 'table event_1_0');
   await allowed('admin', 'insert into pgq.event_1_0 (ev_time) values (now())');
+  await allowed('admin', 'select pgq.upgrade_schema()');
   await allowed('admin', "select pgq.insert_event_raw('q', null, now(), null, null, '', '', '', '', '', '')");
   await allowed(
     'admin',

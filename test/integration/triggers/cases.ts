@@ -2,7 +2,7 @@
 export interface Step {
   /** `jsontriga`, `logutriga` or `sqltriga`. */
   readonly fn: string;
-  readonly when: 'before' | 'after';
+  readonly when: 'before' | 'after' | 'instead of';
   readonly level: 'row' | 'statement';
   readonly args: readonly string[];
   readonly run: string;
@@ -417,6 +417,52 @@ export const cases: Case[] = [
       `insert into t values (1, 'a'), (11, 'b'); update t set a = 'c'; update t set id = 12
       where id = 1; delete from t`,
     ),
+  },
+  {
+    name: 'INSTEAD OF a change to a view the event is all there is, with SKIP or without it',
+    setup: `create table t (id int primary key, a text); insert into t values (1, 'a'); create view v as select * from t`,
+    steps: [
+      ['q'],
+      ['q', 'SKIP'],
+      ['q', 'pkey=id'],
+      ['q', 'pkey=id', 'SKIP', 'backup'],
+      ['q', 'pkey=id', 'deny'],
+    ].flatMap((args) =>
+      [`insert into v values (2, 'b')`, `update v set a = 'c'`, 'delete from v'].flatMap((run) =>
+        step(args, run, { when: 'instead of' }),
+      ),
+    ),
+  },
+  {
+    name: 'a table is logged as it is after an ALTER TABLE in the same session',
+    setup: `create table t (id int primary key, a text, b int); insert into t values (1, 'a', 2);
+      create schema "S 1"`,
+    steps: [
+      `update t set a = 'b'; alter table t add c date default '2001-01-01'; update t set a = 'c'`,
+      `update t set a = 'b'; alter table t rename a to "A b"; alter table t drop b; update t set "A b" = null`,
+      `update t set a = 'b'; alter table t drop constraint t_pkey, add primary key (b, id); update t set a = 'c'`,
+      `update t set b = 3; alter table t alter b type numeric(9, 2); update t set b = 4`,
+      `update t set a = 'b'; alter table t set schema "S 1"; alter table "S 1".t rename to "q""x.y";
+        update "S 1"."q""x.y" set a = 'c'`,
+    ].flatMap((run) => step(['q', 'backup'], run)),
+  },
+  {
+    name: 'every way to change a row is logged: upsert, foreign key, CTE',
+    setup: `create table t (id int primary key, a text); insert into t values (1, 'a');
+      create table child (id int primary key, t int references t on update cascade on delete cascade);
+      insert into child values (5, 1)`,
+    steps: [
+      ...step(
+        ['q'],
+        `insert into t values (1, 'x'), (2, 'y') on conflict (id) do update set a = excluded.a || '!'`,
+      ),
+      ...step(['q'], `insert into t values (1, 'x') on conflict do nothing`),
+      ...step(
+        ['q'],
+        `with new as (insert into t values (3, 'c') returning id) update t set a = new.id::text from new`,
+      ),
+      ...step(['q'], 'update child set id = id; delete from t'),
+    ],
   },
   {
     name: 'text compares by the collation of its column',

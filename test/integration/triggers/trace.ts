@@ -5,7 +5,7 @@ import type { Case, Step } from './cases.ts';
 export interface Outcome {
   readonly events?: (string | null)[][];
   readonly error?: string;
-  /** The rows of the table after a BEFORE trigger, so that SKIP is seen. */
+  /** The rows of the table after a trigger BEFORE or INSTEAD OF, so that SKIP is seen. */
   readonly rows?: string[];
 }
 
@@ -53,7 +53,7 @@ export async function traceCase(client: pg.Client, { setup, steps }: Case): Prom
           'select args from public.traced order by n',
         );
         const events = rows.map((row) => row.args);
-        if (step.when === 'before') {
+        if (step.when !== 'after') {
           const after = await client.query<{ row: string }>(
             `select x::text as row from ${tableOf(step)} x order by 1`,
           );
