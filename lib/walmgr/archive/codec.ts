@@ -16,6 +16,9 @@ export const DEFAULT_LEVEL = 1;
 /** Output is collected in pieces of this size: the default of 16 KiB would mean a thousand turns for a segment. */
 const CHUNK_BYTES = 1 << 20;
 
+/** What is smaller than that gets a second output buffer; larger ones would be garbage for the most part. */
+const USUAL_RATIO = 8;
+
 const zstdCompress = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
 const zstdDecompress = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
 const gunzip = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gunzip);
@@ -40,7 +43,11 @@ export function checkCodec(name: string | undefined): Codec {
 
 /** Compresses with zstd on a thread of its own. */
 export function compress(plain: Buffer, level: number = DEFAULT_LEVEL): Promise<Buffer> {
-  return zstdCompress(plain, zstdOptions(level));
+  const expected = Math.ceil(plain.length / USUAL_RATIO / 4096) * 4096;
+  return zstdCompress(plain, {
+    ...zstdOptions(level),
+    chunkSize: Math.min(CHUNK_BYTES, Math.max(expected, 4096)),
+  });
 }
 
 /** More than a full output buffer tells zlib that it is done; without it one more buffer of that size would be made. */
@@ -49,11 +56,17 @@ const SPARE_BYTES = 1024;
 /**
  * The way back.
  *
- * @param size of the result at most: it is made in one buffer, and copied nowhere. More than that is refused.
+ * @param size of the result at most; more than that is refused
+ * @param usual size of the result: up to that it is made in one buffer, and copied nowhere
  */
-export async function decompress(bytes: Buffer, codec: Codec, size: number): Promise<Buffer> {
+export async function decompress(
+  bytes: Buffer,
+  codec: Codec,
+  size: number,
+  usual: number = size,
+): Promise<Buffer> {
   if (codec === 'none') return bytes;
-  const options = { chunkSize: size + SPARE_BYTES, maxOutputLength: size };
+  const options = { chunkSize: usual + SPARE_BYTES, maxOutputLength: size };
   return codec === 'zstd' ? zstdDecompress(bytes, options) : gunzip(bytes, options);
 }
 

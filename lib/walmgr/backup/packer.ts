@@ -5,7 +5,7 @@ import type { Block, FileSpan } from './blocks.ts';
 
 interface Task {
   id: number;
-  memory: SharedArrayBuffer;
+  memory: ArrayBuffer;
   fill: number;
   spans: FileSpan[];
   level: number;
@@ -13,6 +13,7 @@ interface Task {
 
 interface Answer {
   id: number;
+  memory: ArrayBuffer;
   digests: [string, string][];
   frame: Uint8Array;
 }
@@ -30,16 +31,19 @@ export class BlockPacker {
   readonly digests = new Map<string, string>();
   // This file once more, in whatever bundle it lies.
   readonly #thread = new Worker(new URL(import.meta.url), { workerData: ROLE });
-  readonly #waiting = new Map<number, PromiseWithResolvers<Buffer>>();
+  readonly #waiting = new Map<number, { block: Block; answer: PromiseWithResolvers<Buffer> }>();
   #next = 0;
   #failure: unknown;
 
   constructor() {
     this.#thread.unref();
-    this.#thread.on('message', ({ id, digests, frame }: Answer) => {
+    this.#thread.on('message', ({ id, memory, digests, frame }: Answer) => {
       for (const [name, digest] of digests) this.digests.set(name, digest);
-      this.#waiting.get(id)?.resolve(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength));
+      const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
+      if (!waiting) return;
+      waiting.block.memory = memory;
+      waiting.answer.resolve(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength));
     });
     this.#thread.on('error', (error) => this.#fail(error));
     this.#thread.on('exit', () => this.#fail(new Error('the packing thread has ended')));
@@ -47,17 +51,18 @@ export class BlockPacker {
 
   #fail(error: unknown): void {
     this.#failure ??= error;
-    for (const { reject } of this.#waiting.values()) reject(this.#failure);
+    for (const { answer } of this.#waiting.values()) answer.reject(this.#failure);
     this.#waiting.clear();
   }
 
-  /** A block as one zstd frame. Blocks have to come in order, and must not change until the promise is settled. */
-  async pack({ memory, fill, spans }: Block, level: number): Promise<Buffer> {
+  /** A block as one zstd frame. Blocks have to come in order, and have no memory until the promise is settled. */
+  async pack(block: Block, level: number): Promise<Buffer> {
     if (this.#failure !== undefined) throw this.#failure;
     const id = this.#next++;
     const answer = Promise.withResolvers<Buffer>();
-    this.#waiting.set(id, answer);
-    this.#thread.postMessage({ id, memory, fill, spans, level } satisfies Task);
+    this.#waiting.set(id, { block, answer });
+    const { memory, fill, spans } = block;
+    this.#thread.postMessage({ id, memory, fill, spans, level } satisfies Task, [memory]);
     return answer.promise;
   }
 
@@ -79,6 +84,6 @@ if (!isMainThread && workerData === ROLE) {
       hash = undefined;
     }
     const frame = new Uint8Array(await compressed);
-    parentPort!.postMessage({ id, digests, frame } satisfies Answer, [frame.buffer]);
+    parentPort!.postMessage({ id, memory, digests, frame } satisfies Answer, [memory, frame.buffer]);
   });
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { SkytoolsError } from '../../platform/errors.ts';
 import type { WalArchive } from '../archive/archive.ts';
 import { decompress } from '../archive/codec.ts';
-import { BLOCK_BYTES } from '../backup/blocks.ts';
+import { BLOCK_BYTES, FRAME_BYTES } from '../backup/blocks.ts';
 import type { ManifestFile } from '../backup/manifest.ts';
 import { TarReader } from '../backup/tar.ts';
 import type { Volume } from '../backup/volume.ts';
@@ -13,7 +13,7 @@ import type { Volume } from '../backup/volume.ts';
 const WRITE_BYTES = 1 << 20;
 
 /** Frames decompressed ahead of the one being written. */
-const FRAMES_AHEAD = 2;
+const FRAMES_AHEAD = 4;
 
 export interface ExtractOptions {
   /** Where the archive's root lies. */
@@ -40,7 +40,6 @@ export async function extractVolume(
   const objectHash = createHash('sha256');
   const writer = new FileWriter(options, pathPrefix, seen);
   try {
-    // Two frames are being decompressed while the one before them is written.
     const unpacking: Promise<Buffer>[] = [];
     const layNext = async () => {
       const plain = await unpacking.shift()!;
@@ -48,7 +47,7 @@ export async function extractVolume(
       options.onBytes?.(plain.length);
     };
     for await (const frame of cut(archive.store.read(key), volume.frames, objectHash)) {
-      const plain = decompress(frame, 'zstd', BLOCK_BYTES);
+      const plain = decompress(frame, 'zstd', FRAME_BYTES, BLOCK_BYTES);
       plain.catch(() => {});
       unpacking.push(plain);
       if (unpacking.length > FRAMES_AHEAD) await layNext();

@@ -1,10 +1,18 @@
-import { chmodSync, mkdtempSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Deadline } from '../../../lib/platform/deadline.ts';
 import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
+import { compress, sha256 } from '../../../lib/walmgr/archive/codec.ts';
+import { FRAME_BYTES } from '../../../lib/walmgr/backup/blocks.ts';
+import type { ManifestFile } from '../../../lib/walmgr/backup/manifest.ts';
 import { listBackups } from '../../../lib/walmgr/backup/record.ts';
 import { type BackupOptions, type BackupResult, takeBackup } from '../../../lib/walmgr/backup/take.ts';
+import { ReplicationSource } from '../../../lib/walmgr/replication/source.ts';
+import { extractVolume } from '../../../lib/walmgr/restore/extract.ts';
 import { restore } from '../../../lib/walmgr/restore/restore.ts';
 import { chooseBackup } from '../../../lib/walmgr/restore/target.ts';
 import { expire, planExpiry } from '../../../lib/walmgr/retention.ts';
@@ -21,6 +29,7 @@ import {
   stopAll,
   until,
 } from '../../support/cluster.ts';
+import { MADE_UP } from '../../support/wal-files.ts';
 
 /** Run with SKYTOOLS_TEST_LONG=1, as CI does. */
 const longTest = test.skipIf(!process.env.SKYTOOLS_TEST_LONG);
@@ -133,6 +142,74 @@ longTest(
   },
   60_000,
 );
+
+test('a volume with the largest frames that the layout allows is laid out, as releases before wrote them', async () => {
+  const archive = await WalArchive.claim(s3.location('frames'), MADE_UP, { store: s3.store() });
+  const directory = mkdtempSync('/tmp/skytools-frames-');
+  const content = randomBytes(6 << 20);
+  writeFileSync(`${directory}/file`, content);
+  const tar = execFileSync('tar', ['--format=ustar', '-cf', '-', '-C', directory, 'file'], {
+    maxBuffer: 16 << 20,
+  });
+  const frames = [
+    await compress(tar.subarray(0, FRAME_BYTES)),
+    await compress(tar.subarray(FRAME_BYTES, 2 * FRAME_BYTES)),
+  ];
+  const object = Buffer.concat(frames);
+  await archive.store.put('frames/volume', object, sha256(object));
+  const volume = {
+    file: 'volume',
+    archive: 'base',
+    plainSize: tar.length,
+    objectSize: object.length,
+    objectSha256: sha256(object),
+    frames: frames.map((frame) => frame.length),
+  };
+  const to = mkdtempSync('/tmp/skytools-laid-');
+  const seen = new Map<string, ManifestFile>();
+  await extractVolume(archive, 'frames/volume', volume, '', seen, { directory: to, sync: false });
+  expect(seen).toEqual(new Map([['file', { size: content.length, sha256: sha256(content) }]]));
+  expect(readFileSync(`${to}/file`).equals(content)).toBe(true);
+  archive.store.close();
+});
+
+test('a byte that changes on its way from the server is found, and the backup does not count', async () => {
+  const cluster = await startCluster({ archiveCommand: pushTo('bent') });
+  await cluster.query("create table t as select repeat('straight ', 20) as x from generate_series(1, 1000)");
+  await cluster.query('checkpoint');
+  const proxy = await bendingProxy(cluster.server.port, 'straight', 'strAight');
+  const source = await ReplicationSource.connect(
+    `postgres://postgres@127.0.0.1:${proxy.port}/postgres?sslmode=disable`,
+    'skytools_archive',
+  );
+  const archive = await WalArchive.claim(s3.location('bent'), await source.identity(), { store: s3.store() });
+  await expect(takeBackup(archive, source, { fast: true })).rejects.toMatchObject({
+    code: 'WAL_BACKUP_DAMAGED',
+  });
+  expect(await listBackups(archive)).toEqual([]);
+  await source.close();
+  proxy.close();
+}, 60_000);
+
+/** Passes everything on but for one word in what the server says. */
+async function bendingProxy(port: number, word: string, other: string) {
+  const server = createServer((client) => {
+    const upstream = dial(port, '127.0.0.1');
+    upstream.on('data', (chunk) =>
+      client.write(Buffer.from(chunk.toString('latin1').replaceAll(word, other), 'latin1')),
+    );
+    client.on('data', (chunk) => upstream.write(chunk));
+    for (const [one, two] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      one.on('close', () => two.destroy());
+      one.on('error', () => two.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { port: (server.address() as AddressInfo).port, close: () => server.close() };
+}
 
 longTest(
   'a damaged volume is found, a broken transfer taken up again, and nothing overwritten',
