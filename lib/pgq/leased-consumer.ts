@@ -20,6 +20,7 @@ import {
 import { EVENT_COLUMNS, type EventRow, PgqEvent, type RetryRequests } from './event.ts';
 import { queryText } from './event-query.ts';
 import { type Handler, runHandler } from './handler.ts';
+import { BLOCK_CHARACTERS, type ReadOptions } from './read-blocks.ts';
 import type { Int8 } from './types.ts';
 
 export interface LeasedConsumerSpec extends ConsumerSpec {
@@ -32,12 +33,12 @@ export interface LeasedConsumerSpec extends ConsumerSpec {
 /** A dead function's consumer waits this long, in seconds; a living one renews three times in it. */
 const DEFAULT_LEASE_SECONDS = 60;
 
-/** Events handled between two records of the position. */
+/** Most events handled between two records of the position. */
 const LEASED_BLOCK = 500;
 
 /**
  * One batch of a consumer whose handler works outside any transaction (it calls other services, or takes long): at least
- * once, in blocks of 500 events whose position is recorded. A lease with a fence number keeps others away, and keeps a
+ * once, in blocks of 500 events or 4 MB whose position is recorded. A lease with a fence number keeps others away, and keeps a
  * worker that lost it from recording anything.
  *
  * @throws BusyError where the consumer is held by another, or the lease was lost on the way
@@ -166,26 +167,39 @@ class Lease {
   }
 }
 
-/** Each block is a statement of its own; `ties` keeps events with one id (an original and its retry) in one block. */
+/** Bytes of an event's fields, known to the server without reading values that it stores elsewhere. */
+const EVENT_BYTES = ['ev_data', 'ev_extra1', 'ev_extra2', 'ev_extra3', 'ev_extra4']
+  .map((column) => `coalesce(octet_length(e.${column}), 0)`)
+  .join(' + ');
+
+/** What a block may hold, ending a batch's query; events with one id (an original and its retry) are never parted. */
+const blockQuery = ({ sql, after }: ReadOptions): string => `
+select ${EVENT_COLUMNS.map((column) => `e.${column}::text`).join(', ')}, e.candidates::text
+  from (select e.*, count(*) over () as candidates,
+               sum(${EVENT_BYTES}) over (order by e.ev_id groups between unbounded preceding and 1 preceding) as bytes_before
+          from (select * from (${sql}) e ${after === undefined ? '' : `where e.ev_id > ${after}`}
+                 order by ev_id fetch first ${LEASED_BLOCK} rows with ties) e) e
+ where e.bytes_before is null or e.bytes_before < ${BLOCK_CHARACTERS}
+ order by e.ev_id`;
+
+/** Each block is a statement of its own. */
 async function* readWithoutTransaction(
   client: Client,
   row: BatchRow,
   retries: RetryRequests,
   recordPosition: (last: bigint) => Promise<void>,
 ): AsyncGenerator<PgqEvent[], void, void> {
-  const { sql, after: done } = readOptions(row);
-  let after = done;
-  const columns = EVENT_COLUMNS.map((column) => `e.${column}::text`).join(', ');
+  let options = readOptions(row);
   for (;;) {
-    const where = after === undefined ? '' : `where e.ev_id > ${after}`;
-    const text = `select ${columns} from (${sql}) e ${where} order by e.ev_id fetch first ${LEASED_BLOCK} rows with ties`;
-    const { rows } = (await client.query({ text, rowMode: 'array' })) as unknown as { rows: EventRow[] };
-    const block = rows.map((fields) => new PgqEvent(fields, retries));
+    const query = { text: blockQuery(options), rowMode: 'array' as const };
+    const { rows } = (await client.query(query)) as unknown as { rows: [...EventRow, candidates: string][] };
+    const block = rows.map((fields) => new PgqEvent(fields as unknown as EventRow, retries));
     const last = block.at(-1);
     if (!last) return;
     yield block;
-    if (block.length < LEASED_BLOCK) return;
+    const candidates = Number(rows[0]!.at(-1));
+    if (block.length === candidates && candidates < LEASED_BLOCK) return;
     await recordPosition(last.id);
-    after = last.id;
+    options = { ...options, after: last.id };
   }
 }

@@ -11,8 +11,8 @@ export const CURSOR = 'batch_walker';
 export const FIRST_BLOCK = 512;
 /** Most rows of a block. More does not read faster, it only takes memory. */
 const LARGEST_BLOCK = 5_000;
-/** Characters of event data that a block should hold. */
-const BLOCK_CHARACTERS = 4 * 1024 * 1024;
+/** Characters (where the server counts: bytes) of event data that a block should hold. */
+export const BLOCK_CHARACTERS = 4 * 1024 * 1024;
 
 /** Where in a batch to begin. */
 export interface ReadOptions {

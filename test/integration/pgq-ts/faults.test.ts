@@ -180,6 +180,31 @@ describe('a leased consumer', () => {
     expect(seen.slice(776)).toEqual(Array.from({ length: 700 }, (_, index) => BigInt(index + 501)));
   });
 
+  it('holds about 4 MB of events, however large they are, and parts none from its retry', async () => {
+    const { db, client } = await queueDatabase();
+    await db.query(`select pgq.insert_event('q', 't', repeat('x', 1000000)) from generate_series(1, 11)`);
+    await db.query(
+      `insert into pgq.event_1_0 (ev_id, ev_time, ev_owner, ev_retry, ev_data)
+       select ev_id, ev_time, sub_id, 1, 'again' from pgq.event_1_0, pgq.subscription where ev_id = 5`,
+    );
+    await fill(db, 1);
+    const blocks: number[][] = [];
+    const handler = {
+      async handleBatch(batch: Batch) {
+        for await (const block of batch.blocks()) {
+          blocks.push(block.map(({ id }) => Number(id)));
+          if (blocks.length === 2) throw new Error('service down');
+        }
+      },
+    };
+    await expect(consumeLeasedBatch(client, c, handler, minute())).rejects.toMatchObject({
+      code: 'PGQ_HANDLER_FAILED',
+    });
+    expect((await consumeLeasedBatch(client, c, handler, minute())).did).toMatchObject({ finished: true });
+    const second = [6, 7, 8, 9, 10];
+    expect(blocks).toEqual([[1, 2, 3, 4, 5, 5], second, second, [11, 12]]);
+  });
+
   it('keeps others away while it lives, and is refused once its lease has passed on', async () => {
     const { db, client } = await queueDatabase();
     await fill(db, 3);
