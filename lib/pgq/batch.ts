@@ -27,6 +27,8 @@ export interface BatchRow {
   prev_tick_event_seq: Int8;
   event_sql: string;
   done_event: Int8 | null;
+  /** Events may be so large that a number of them says nothing of what they take. */
+  large: boolean;
 }
 
 /** A row of text, as {@link queryText} gives it. */
@@ -37,6 +39,7 @@ export function readBatchRow({ columns, rows }: TextRows): BatchRow {
     ...fields,
     cur_tick_time: time(fields.cur_tick_time),
     prev_tick_time: time(fields.prev_tick_time),
+    large: fields.large === 't',
   } as unknown as BatchRow;
 }
 

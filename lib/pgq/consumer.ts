@@ -9,7 +9,7 @@ import type { EventRow, RetryRequests } from './event.ts';
 import { queryText } from './event-query.ts';
 import { type Handler, runHandler } from './handler.ts';
 import { keepingAlive } from './keep-alive.ts';
-import { CURSOR, FIRST_BLOCK, readOnward } from './read-blocks.ts';
+import { CURSOR, FIRST_BLOCK, readLarge, readOnward } from './read-blocks.ts';
 import { type RetryPolicy, storeFailures } from './retry-policy.ts';
 import type { BatchId, EventId, TickId, UnitResult } from './types.ts';
 
@@ -81,7 +81,9 @@ export async function consumeBatch(
     const row = openedBatch(consumer, begun.row);
     if (row === undefined) return { did: undefined, next: 'idle' };
     const retries = newRetries();
-    const batch = new Batch(consumer, row, () => readOnward(client, begun.events, retries), deadline, true);
+    const read = () =>
+      row.large ? readLarge(client, readOptions(row), retries) : readOnward(client, begun.events, retries);
+    const batch = new Batch(consumer, row, read, deadline, true);
     await keepingAlive(client, () =>
       runHandler(handler, batch, { client, deadline }, consumer.retries && 'savepoint'),
     );

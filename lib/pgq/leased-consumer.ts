@@ -20,7 +20,7 @@ import {
 import { EVENT_COLUMNS, type EventRow, PgqEvent, type RetryRequests } from './event.ts';
 import { queryText } from './event-query.ts';
 import { type Handler, runHandler } from './handler.ts';
-import { BLOCK_CHARACTERS, type ReadOptions } from './read-blocks.ts';
+import { BLOCK_CHARACTERS, EVENT_BYTES, type ReadOptions } from './read-blocks.ts';
 import type { Int8 } from './types.ts';
 
 export interface LeasedConsumerSpec extends ConsumerSpec {
@@ -166,11 +166,6 @@ class Lease {
     }
   }
 }
-
-/** Bytes of an event's fields, known to the server without reading values that it stores elsewhere. */
-const EVENT_BYTES = ['ev_data', 'ev_extra1', 'ev_extra2', 'ev_extra3', 'ev_extra4']
-  .map((column) => `coalesce(octet_length(e.${column}), 0)`)
-  .join(' + ');
 
 /** What a block may hold, ending a batch's query; events with one id (an original and its retry) are never parted. */
 const blockQuery = ({ sql, after }: ReadOptions): string => `

@@ -17,7 +17,7 @@ import {
 import { runHandler } from './handler.ts';
 import { keepingAlive } from './keep-alive.ts';
 import { lockInTarget } from './lock-in-target.ts';
-import { batchQuery, readBlocks } from './read-blocks.ts';
+import { batchQuery, readBlocks, readLarge } from './read-blocks.ts';
 import { type BatchId, batchId, type Int8, type TickId, tickId } from './types.ts';
 
 export interface RemoteContext {
@@ -170,7 +170,7 @@ async function applyHeld(
         const batch = new Batch(
           consumer,
           { ...row, done_event: from ?? null },
-          () => readBlocks(source, options, retries),
+          () => (row.large ? readLarge : readBlocks)(source, options, retries),
           deadline,
           true,
         );

@@ -8,8 +8,8 @@
 --   i_batch_id  id of an open batch
 -- Returns: state = 'held' (with all the rest), 'busy' (another transaction holds it) or
 --   'gone' (no subscription has it open any more); the names of queue and consumer, the
---   batch's ticks, event_sql and done_event as in pgq.open_batch
--- Calls: pgq.batch_event_sql
+--   batch's ticks, event_sql, done_event and large as in pgq.open_batch
+-- Calls: pgq.batch_event_sql, pgq._may_be_large
 -- Tables written: none (a row lock in pgq.subscription)
 create or replace function pgq.hold_batch(
     i_batch_id int8,
@@ -17,7 +17,7 @@ create or replace function pgq.hold_batch(
     out cur_tick_id int8, out prev_tick_id int8,
     out cur_tick_time timestamptz, out prev_tick_time timestamptz,
     out cur_tick_event_seq int8, out prev_tick_event_seq int8,
-    out event_sql text, out done_event int8)
+    out event_sql text, out done_event int8, out large boolean)
 returns record
 language plpgsql
 security definer
@@ -50,5 +50,6 @@ begin
     state := 'held';
     event_sql := pgq.batch_event_sql(i_batch_id);
     done_event := (select p.event_id from pgq.batch_progress p where p.batch_id = i_batch_id);
+    large := pgq._may_be_large(i_batch_id);
 end;
 $$;

@@ -15,9 +15,10 @@
 --   cooperative consumer has the one that it was given, or none) or 'busy' (held by another
 --   transaction or lease); the batch's ticks as pgq.next_batch_custom gives
 --   them; event_sql = pgq.batch_event_sql; done_event = the last ev_id of the batch that an
---   earlier transaction has done, or NULL
+--   earlier transaction has done, or NULL; large = pgq._may_be_large: the cursor is empty then,
+--   since a number of rows does not bound what they hold
 -- Raises: 'Not subscriber to queue: <queue>/<consumer>'
--- Calls: pgq.next_batch_custom, pgq.batch_event_sql
+-- Calls: pgq.next_batch_custom, pgq.batch_event_sql, pgq._may_be_large
 -- Tables written: pgq.subscription
 create or replace function pgq.open_batch(
     i_queue_name text, i_consumer_name text,
@@ -26,7 +27,7 @@ create or replace function pgq.open_batch(
     out batch_id int8, out cur_tick_id int8, out prev_tick_id int8,
     out cur_tick_time timestamptz, out prev_tick_time timestamptz,
     out cur_tick_event_seq int8, out prev_tick_event_seq int8,
-    out event_sql text, out done_event int8)
+    out event_sql text, out done_event int8, out large boolean)
 returns record
 language plpgsql
 security definer
@@ -73,12 +74,13 @@ begin
             event_sql := pgq.batch_event_sql(batch_id);
             done_event := (select p.event_id from pgq.batch_progress p
                             where p.batch_id = open_batch.batch_id);
+            large := pgq._may_be_large(batch_id);
         end if;
     end if;
 
     if i_cursor_name is not null then
         execute format('declare %I no scroll cursor for ', i_cursor_name) || case
-            when event_sql is null then 'select 1 where false'
+            when event_sql is null or large then 'select 1 where false'
             when done_event is null then event_sql
             else format('select * from (%s) e where e.ev_id > %s order by 1', event_sql, done_event)
         end;

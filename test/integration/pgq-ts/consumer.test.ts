@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Batch, consumeBatch, type PgqEvent } from '../../../lib/pgq/index.ts';
+import { type Batch, consumeBatch, consumeRemoteBatch, type PgqEvent } from '../../../lib/pgq/index.ts';
 import { Deadline } from '../../../lib/platform/deadline.ts';
 import { fill, minute, ourClient, queueDatabase } from './support.ts';
 
@@ -26,6 +26,29 @@ describe('consumeBatch', () => {
       { n: 12_345, min: 1, max: 12_345 },
     ]);
     expect((await consumeBatch(client, c, handler as never, minute())).did).toBeUndefined();
+  });
+
+  it('holds about 4 MB of events, however large they are, in its own database or with its effect in another', async () => {
+    const { db, client } = await queueDatabase();
+    const target = await queueDatabase();
+    const large = async () => {
+      await db.query(`select pgq.insert_event('q', 't', repeat('x', 1000000)) from generate_series(1, 11)`);
+      await fill(db, 1_000);
+    };
+    let blocks: number[] = [];
+    const handler = {
+      async handleBatch(batch: Batch) {
+        for await (const block of batch.blocks()) blocks.push(block.length);
+      },
+    };
+    await large();
+    expect((await consumeBatch(client, c, handler, minute())).did).toMatchObject({ events: 1_011 });
+    expect(blocks).toEqual([5, 5, 990, 11]);
+    blocks = [];
+    await large();
+    const remote = await consumeRemoteBatch(client, target.client, c, handler, minute());
+    expect(remote.did).toMatchObject({ events: 1_011 });
+    expect(blocks).toEqual([5, 5, 990, 11]);
   });
 
   it('sends an event that asks for it again, and only that one', async () => {
