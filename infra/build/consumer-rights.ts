@@ -1,44 +1,23 @@
 import type { Config, ConsumerConfig } from '../../lib/platform/config.ts';
 import { constantPrefixOf } from '../../lib/platform/template.ts';
-
-/** What one consumer calls, as a statement of IAM. */
-interface Statement {
-  Effect: 'Allow';
-  Action: string[];
-  Resource: unknown[];
-}
-
-/** A CloudFormation value made of parts; references among them. */
-const joined = (...parts: unknown[]) => ({ 'Fn::Join': ['', parts] });
-const PARTITION = { Ref: 'AWS::Partition' };
-const REGION = { Ref: 'AWS::Region' };
-const ACCOUNT = { Ref: 'AWS::AccountId' };
-
-const allow = (action: string | string[], resource: unknown): Statement => ({
-  Effect: 'Allow',
-  Action: [action].flat(),
-  Resource: [resource],
-});
+import {
+  ACCOUNT,
+  allow,
+  joined,
+  PARTITION,
+  policy,
+  REGION,
+  type Resources,
+  type Statement,
+} from './rights.ts';
 
 /**
- * What the configured consumers may call besides the stack's own queues, as a CloudFormation template part: exactly the
+ * What the configured consumers may call besides the stack's own queues, as resources of CloudFormation: exactly the
  * queues, topics, buses and key prefixes that the configuration names.
  */
-export function consumerRights(config: Config): { Resources: Record<string, unknown> } {
+export function consumerRights(config: Config): Resources {
   const statements = Object.values(config.consumers).flatMap(statementsOf);
-  if (statements.length === 0) return { Resources: {} };
-  return {
-    Resources: {
-      ConsumerRights: {
-        Type: 'AWS::IAM::Policy',
-        Properties: {
-          PolicyName: 'consumers',
-          Roles: [{ Ref: 'ConsumeRole' }],
-          PolicyDocument: { Version: '2012-10-17', Statement: statements },
-        },
-      },
-    },
-  };
+  return statements.length === 0 ? {} : { ConsumerRights: policy('consumers', 'ConsumeRole', statements) };
 }
 
 function statementsOf(consumer: ConsumerConfig): Statement[] {

@@ -10,6 +10,7 @@ import { requireReferences } from '../../lib/postgres/plain-secrets.ts';
 import { clusterConfig } from '../../lib/walmgr/config.ts';
 import { functions } from '../functions.ts';
 import { consumerRights } from './consumer-rights.ts';
+import { databaseRights } from './database-rights.ts';
 import { RDS_ROOTS } from './rds-roots.ts';
 import { slim } from './slim.ts';
 import { composeSql } from './sql.ts';
@@ -28,7 +29,7 @@ const IN_RUNTIME = [
 ];
 
 /** Read by serverless.yml. */
-const CONSUMER_RIGHTS = 'consumer-rights.json';
+const CONFIGURED_RIGHTS = 'configured-rights.json';
 
 /** How every function is bundled. */
 export const bundleOptions: BuildOptions = {
@@ -94,7 +95,8 @@ export async function buildFunctions(configFile: string, output: string): Promis
   }
   await replaceFile(path.join(output, 'migrate', 'skytools.sql'), composeSql());
   await bundleHandlers(config, configFile, path.join(output, 'consume'));
-  await replaceFile(path.join(output, CONSUMER_RIGHTS), JSON.stringify(consumerRights(config)));
+  const rights = { Resources: { ...consumerRights(config), ...databaseRights(config) } };
+  await replaceFile(path.join(output, CONFIGURED_RIGHTS), JSON.stringify(rights));
 }
 
 if (import.meta.main) {

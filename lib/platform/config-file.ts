@@ -22,7 +22,15 @@ const tick = z
   })
   .prefault({});
 
-const database = z.strictObject({ url: name, tick, copies: z.int().min(1).max(100).optional() });
+const database = z.strictObject({
+  url: name,
+  tick,
+  copies: z.int().min(1).max(100).optional(),
+  rdsResourceId: z
+    .string()
+    .regex(/^(db|cluster|prx)-[A-Za-z0-9]+$/, 'is not a resource id of RDS: db-…, cluster-… or prx-…')
+    .optional(),
+});
 
 const missingRows = z.enum(['ignore', 'stop', 'upsert']);
 

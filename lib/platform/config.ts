@@ -18,6 +18,8 @@ export interface DatabaseConfig {
   tick: TickPolicy;
   /** Steps of copies into this database (chunks, index builds) that may go on side by side. Default 4. */
   copies?: number | undefined;
+  /** Resource id (`db-…`, `cluster-…`, `prx-…`) of RDS, with IAM authentication: narrows the right to connect to it. */
+  rdsResourceId?: string | undefined;
 }
 
 /** A consumer after validation; `consumer` is the name registered in the queue. */

@@ -5,6 +5,10 @@ import { presignQuery } from './s3/sigv4.ts';
 /** RDS accepts a token for so long, in seconds; a connection that was opened with it stays. */
 const TOKEN_SECONDS = 900;
 
+/** The region that the name of an RDS endpoint holds. */
+export const rdsRegion = (host: string): string | undefined =>
+  /\.([a-z]{2}-[a-z-]+-\d)\.rds\.amazonaws\.com/.exec(host)?.[1];
+
 /**
  * A `postgres://` URL with the password that RDS takes from an IAM identity: a presigned request to connect (Amazon RDS User
  * Guide, "IAM database authentication"). It is made without asking anybody; the role needs `rds-db:connect` for the user.
@@ -18,8 +22,7 @@ export async function withRdsToken(text: string): Promise<string> {
       hint: 'use rds-iam:postgres://user@instance.region.rds.amazonaws.com:5432/database',
     });
   }
-  const [, region = process.env.AWS_REGION] =
-    /\.([a-z]{2}-[a-z-]+-\d)\.rds\.amazonaws\.com/.exec(url.hostname) ?? [];
+  const region = rdsRegion(url.hostname) ?? process.env.AWS_REGION;
   if (!region) {
     throw new UsageError('DATABASE_URL_INVALID', 'the region of the rds instance is not known', {
       hint: 'use the endpoint that RDS names, or set AWS_REGION',
