@@ -58,9 +58,13 @@ export function bundledConfig(bundleUrl: string): Config {
   }
 }
 
+/** An entry by a name that came from outside, which may be `constructor`. */
+export const entry = <T>(entries: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(entries, name) ? entries[name] : undefined;
+
 /** @throws UsageError CONFIG_UNKNOWN_DATABASE */
 export function databaseConfig(config: Config, name: string): DatabaseConfig {
-  const found = config.databases[name];
+  const found = entry(config.databases, name);
   if (found) return found;
   throw new UsageError('CONFIG_UNKNOWN_DATABASE', `database "${name}" is not configured`, {
     subject: { database: name },

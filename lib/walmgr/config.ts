@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Config } from '../platform/config.ts';
+import { type Config, entry } from '../platform/config.ts';
 import { UsageError } from '../platform/errors.ts';
 import { type ArchiveLocation, parseArchiveUrl } from './archive/location.ts';
 
@@ -43,7 +43,7 @@ export type ClusterConfig = Omit<v.InferOutput<typeof cluster>, 'archive'> & { l
 
 /** @throws UsageError CONFIG_INVALID, CONFIG_UNKNOWN_CLUSTER */
 export function clusterConfig(config: Config, name: string): ClusterConfig {
-  const raw = config.walmgr[name];
+  const raw = entry(config.walmgr, name);
   if (raw === undefined) {
     throw new UsageError('CONFIG_UNKNOWN_CLUSTER', `cluster "${name}" is not configured`, {
       subject: { cluster: name },

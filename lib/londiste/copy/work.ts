@@ -32,9 +32,10 @@ export async function copyWork(scope: NodeScope, message: CopyMessage): Promise<
       wake: jobs.map((id) => ({ v, kind, database, job: `${id}` })),
     };
   }
-  if (job !== undefined) return next(message, await knownOrderStep(scope, database, BigInt(job)));
-  if (queue === undefined || table === undefined) {
-    throw new UsageError('JOB_INVALID', 'a copy message names queue and table, a job, or an order', {
+  if (job !== undefined && /^\d{1,18}$/.test(job))
+    return next(message, await knownOrderStep(scope, database, BigInt(job)));
+  if (job !== undefined || queue === undefined || table === undefined) {
+    throw new UsageError('JOB_INVALID', 'a copy message names queue and table, a job by its number, or an order', {
       hint: 'docs/reference/messages.md shows the forms',
     });
   }

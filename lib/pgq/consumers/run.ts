@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Config } from '../../platform/config.ts';
+import { type Config, entry } from '../../platform/config.ts';
 import type { Deadline } from '../../platform/deadline.ts';
 import { UsageError } from '../../platform/errors.ts';
 import { type ConsumeResult, consumeBatch } from '../consumer.ts';
@@ -39,7 +39,7 @@ export async function runConsumer(
   scope: ConsumerScope,
   load: HandlerLoader,
 ): Promise<ConsumeResult> {
-  const consumer = scope.config.consumers[key];
+  const consumer = entry(scope.config.consumers, key);
   if (consumer === undefined) {
     throw new UsageError('PGQ_CONSUMER_UNKNOWN', `consumer "${key}" is not configured`, {
       subject: { consumer: key },

@@ -2,24 +2,7 @@ import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { skytools } from '../../support/cli.ts';
 import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
-
-/** Left behind by a shell that ran what it was given. */
-const TRACE = '/tmp/skytools-injected';
-
-const HOSTILE = [
-  `'; drop table public.victim; --`,
-  `"; drop table public.victim; --`,
-  `x'); select pg_sleep(100); --`,
-  `$$; drop table public.victim; $$`,
-  `$(touch ${TRACE})`,
-  `\`touch ${TRACE}\``,
-  `; touch ${TRACE} #`,
-  'two\nlines\tand \\backslash\\',
-  '%s %I %L $1 {0}',
-  'ünïcødé 名前 🦆',
-  'null',
-  `${'long '.repeat(100)}end`,
-];
+import { HOSTILE, TRACE, UNENCODABLE } from './hostile.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -88,4 +71,14 @@ describe.each(HOSTILE)('the name %j', (name) => {
     expect(rows).toEqual([{ ev_extra1: `public.${cut!.name}` }]);
     await database.query(`drop table ${quoted}`);
   });
+});
+
+it.each(UNENCODABLE)('the name %j is refused and does nothing', async (name) => {
+  for (const argv of [
+    ['queue', 'create', '--', name],
+    ['queue', 'show', '--', name],
+    ['londiste', 'create-root', '--location', 'postgres://localhost/x', '--no-check', '--', name, 'node'],
+  ])
+    expect((await run(...argv)).code, argv.join(' ')).not.toBe(0);
+  expect(await database.query(`select from pgq.queue where queue_name <> 'captured'`)).toEqual([]);
 });
