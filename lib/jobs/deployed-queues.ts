@@ -1,6 +1,6 @@
-import { GetQueueUrlCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { GetQueueAttributesCommand, GetQueueUrlCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { UsageError } from '../platform/errors.ts';
-import type { JobKind } from './messages.ts';
+import { JOB_KINDS, type JobKind } from './messages.ts';
 import { queueVariable } from './sender.ts';
 
 /** The name of a deployment's queue: `skytools-dev-tick`, as serverless.yml gives it. */
@@ -19,6 +19,35 @@ export async function useDeployedQueues(stack: string, kinds: readonly JobKind[]
     for (const kind of kinds) {
       process.env[queueVariable(kind)] ??= await queueUrl(sqs, queueName(stack, kind));
     }
+  } finally {
+    sqs.destroy();
+  }
+}
+
+/**
+ * Messages that were given up, by the kinds of which there are any. The dead-letter queues are those to which the deployment's
+ * queues lead.
+ *
+ * @throws UsageError DEPLOYMENT_NOT_FOUND
+ */
+export async function deadLetters(stack: string): Promise<Map<JobKind, number>> {
+  const sqs = new SQSClient();
+  const attribute = async (QueueUrl: string, name: 'RedrivePolicy' | 'ApproximateNumberOfMessages') => {
+    const { Attributes } = await sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [name] }),
+    );
+    return Attributes?.[name];
+  };
+  try {
+    const counts = new Map<JobKind, number>();
+    for (const kind of JOB_KINDS) {
+      const url = process.env[queueVariable(kind)] ?? (await queueUrl(sqs, queueName(stack, kind)));
+      const { deadLetterTargetArn } = JSON.parse((await attribute(url, 'RedrivePolicy')) ?? '{}');
+      const dead = await queueUrl(sqs, String(deadLetterTargetArn).split(':').at(-1)!);
+      const count = Number(await attribute(dead, 'ApproximateNumberOfMessages'));
+      if (count > 0) counts.set(kind, count);
+    }
+    return counts;
   } finally {
     sqs.destroy();
   }

@@ -54,6 +54,9 @@ const schemas = {
 } as const;
 
 export type JobKind = keyof typeof schemas;
+
+/** All kinds, each of which has a queue and a dead-letter queue. */
+export const JOB_KINDS = /* @__PURE__ */ Object.keys(schemas) as JobKind[];
 export type JobMessage = { [Kind in JobKind]: v.InferOutput<(typeof schemas)[Kind]> }[JobKind];
 export type JobOf<Kind extends JobKind> = Extract<JobMessage, { kind: Kind }>;
 

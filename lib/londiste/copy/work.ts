@@ -35,7 +35,7 @@ export async function copyWork(scope: NodeScope, message: CopyMessage): Promise<
   if (job !== undefined && /^\d{1,18}$/.test(job))
     return next(message, await knownOrderStep(scope, database, BigInt(job)));
   if (job !== undefined || queue === undefined || table === undefined) {
-    throw new UsageError('JOB_INVALID', 'a copy message names queue and table, a job by its number, or an order', {
+    throw new UsageError('JOB_INVALID', 'a copy message names queue and table, a job, or an order', {
       hint: 'docs/reference/messages.md shows the forms',
     });
   }

@@ -1,9 +1,12 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JOB_KINDS, type JobKind } from '../../../lib/jobs/messages.ts';
 import { queueVariable } from '../../../lib/jobs/sender.ts';
+import { deadLetterQueue } from '../../../lib/local/demo/manifest.ts';
 import { type Stack, startStack } from '../../../lib/local/demo/stack.ts';
 import type { Runner } from '../../../lib/local/runner/runner.ts';
 import { skytools } from '../../support/cli.ts';
+import { until } from '../../support/cluster.ts';
 
 /* The suite that proves an installation, run here against the emulator and the local runner; infra/localstack runs the same
    one against LocalStack, and a user runs it against AWS. */
@@ -29,9 +32,7 @@ beforeAll(async () => {
     AWS_SECRET_ACCESS_KEY: 'local-only',
     SKYTOOLS_SOURCE_URL: stack.sourceUrl,
     SKYTOOLS_TARGET_URL: stack.targetUrl,
-    ...Object.fromEntries(
-      (['tick', 'consume'] as const).map((kind) => [queueVariable(kind), runner.queues.get(kind)!.url]),
-    ),
+    ...Object.fromEntries(JOB_KINDS.map((kind) => [queueVariable(kind), runner.queues.get(kind)!.url])),
   });
 });
 
@@ -70,6 +71,7 @@ describe('skytools smoke', () => {
       ['queue', 'target', 'ok'],
       ['replication', 'source → target', 'ok'],
       ['archive', 's3://hints/wal', 'ok'],
+      ['dead letters', 'skytools-dev', 'ok'],
     ]);
     expect(result.code).toBe(0);
     expect(await leftOvers()).toEqual([]);
@@ -80,7 +82,7 @@ describe('skytools smoke', () => {
     await source.query(`select pgq.create_queue('skytools_smoke'), pgq.register_consumer('skytools_smoke', 'old'),
                                pgq.insert_event('skytools_smoke', 'old', 'event')`);
     const result = await smoke('--only', 'queue', '--database', 'source');
-    expect(result.json<Row[]>().map(({ outcome }) => outcome)).toEqual(['ok']);
+    expect(result.json<Row[]>().map(({ outcome }) => outcome)).toEqual(['ok', 'ok']);
     expect(await leftOvers()).toEqual([]);
   });
 
@@ -96,11 +98,38 @@ describe('skytools smoke', () => {
     expect((await skytools(['smoke', '--endpoint', 'localhost'])).stderr).toContain('SMOKE_ENDPOINT_INVALID');
   });
 
+  it('fails where a message was given up meanwhile, and tells of older ones', async () => {
+    const dead = (kind: JobKind) => {
+      const input = { QueueUrl: deadLetterQueue(kind), MessageBody: '{}' };
+      return stack.emulator.sqs.run('SendMessage', input, AbortSignal.abort());
+    };
+    await dead('replay');
+    const told = async () => {
+      const result = await smoke('--only', 'queue', '--database', 'source');
+      return { code: result.code, row: result.json<Row[]>().at(-1) };
+    };
+    expect(await told()).toMatchObject({ code: 0, row: { check: 'dead letters', outcome: 'ok' } });
+    expect((await told()).row?.detail).toBe('none is new; there from before: 1 of replay');
+
+    // One of the run itself: it comes once the smoke test has made its queue.
+    const source = await stack.connect(stack.sourceUrl);
+    const made = `select from pgq.queue where queue_name = 'skytools_smoke'`;
+    const later = until('the smoke test at work', async () => (await source.query(made)).rowCount === 1).then(
+      () => dead('consume'),
+    );
+    expect(await told()).toMatchObject({
+      code: 3,
+      row: { outcome: 'failed', code: 'SMOKE_DEAD_LETTERS', detail: expect.stringContaining('1 of consume') },
+    });
+    await later;
+  });
+
   it('fails with exit code 3 and the next step where nobody runs the functions, and still cleans up', async () => {
     await runner.close();
     const result = await smoke('--only', 'queue', '--database', 'target', '--timeout', '1');
     expect(result.json<Row[]>()).toMatchObject([
       { check: 'queue', subject: 'target', outcome: 'failed', code: 'SMOKE_TIMEOUT' },
+      { check: 'dead letters', outcome: 'ok' },
     ]);
     expect(result.json<Row[]>()[0]!.detail).toContain('dead-letter queues');
     expect(result.code).toBe(3);

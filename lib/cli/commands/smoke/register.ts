@@ -14,8 +14,8 @@ interface SmokeFlags {
 
 /** How one check ended. */
 interface CheckResult {
-  check: 'queue' | 'replication' | 'archive';
-  /** What it was about: a database, `from → to`, a location. */
+  check: Check | 'dead letters';
+  /** What it was about: a database, `from → to`, a location, the deployment. */
   subject: string;
   outcome: 'ok' | 'failed' | 'skipped';
   seconds: number;
@@ -45,7 +45,8 @@ export function registerSmokeCommand(cli: Cli): void {
         'after',
         `
 Makes queues, a set and a table named skytools_smoke… in the configured databases (all of them, or the one chosen with
---database), has the deployed functions work on them, and removes them again. Account, region and credentials come from
+--database), has the deployed functions work on them, and removes them again. At the end no message may have been given
+up meanwhile. Account, region and credentials come from
 the environment, as for every AWS tool. Exit code 3 if a check fails.`,
       ),
     [
@@ -56,17 +57,19 @@ the environment, as for every AWS tool. Exit code 3 if a check fails.`,
     async (context, _args, options) => {
       const checks = chosenChecks(options.only);
       if (options.endpoint !== undefined) process.env.AWS_ENDPOINT_URL = requireUrl(options.endpoint);
-      const [{ smokeScope }, { useDeployedQueues }] = await Promise.all([
+      const [{ smokeScope }, { deadLetters, useDeployedQueues }] = await Promise.all([
         import('./scope.ts'),
         import('../../../jobs/deployed-queues.ts'),
       ]);
       const scope = await smokeScope(context, options.timeout);
       const databases = chosenDatabases(scope.config, context.options.database);
       const locations = await archives(scope.config, options.archive);
-      if (checks.has('queue') || checks.has('replication')) await useDeployedQueues(options.stack, SENT);
+      const sends = checks.has('queue') || checks.has('replication');
+      if (sends) await useDeployedQueues(options.stack, SENT);
+      const before = sends ? await deadLetters(options.stack) : undefined;
 
       const results: CheckResult[] = [];
-      const run = async (check: Check, subject: string, body: () => Promise<string>) => {
+      const run = async (check: CheckResult['check'], subject: string, body: () => Promise<string>) => {
         context.note(`${check} ${subject}`);
         const started = performance.now();
         const { detail, ...rest } = await body().then(
@@ -100,6 +103,10 @@ the environment, as for every AWS tool. Exit code 3 if a check fails.`,
           const url = `s3://${[location.bucket, location.prefix].filter(Boolean).join('/')}`;
           await run('archive', url, () => checkArchive(scope, location, id));
         }
+      }
+      if (before !== undefined) {
+        const { checkDeadLetters } = await import('./dead-letters.ts');
+        await run('dead letters', options.stack, () => checkDeadLetters(options.stack, before));
       }
       await context.table(results, [
         { title: 'check', value: (row) => row.check },
