@@ -273,10 +273,7 @@ async function runSql(session: QadminSession, text: string): Promise<string> {
   if (COPY_STDIN.test(text)) throw fail('COPY from or to the client is not supported', 'use psql');
   const result = await session.query(text);
   const rows = result.columns.length > 0 ? formatRows(undefined, result.columns, result.rows) : '';
-  const count = /^(INSERT|UPDATE|DELETE|SELECT|MERGE)$/.test(result.command)
-    ? ` ${result.rowCount ?? 0}`
-    : '';
-  return `${rows}${result.command ?? ''}${result.command === 'INSERT' ? ' 0' : ''}${count}\n`;
+  return `${rows}${result.commandTag}\n`;
 }
 
 /** The name of the default queue in the prompt. */

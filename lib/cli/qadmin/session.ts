@@ -7,8 +7,8 @@ import { type ConnectionTarget, parseTarget } from '../../postgres/target.ts';
 export interface TextResult {
   columns: string[];
   rows: (string | null)[][];
-  command: string;
-  rowCount: number | null;
+  /** What the server did, in its words: `SELECT 1`, `CREATE TABLE`. */
+  commandTag: string;
 }
 
 /** What a connection is to. */
@@ -69,18 +69,28 @@ export class QadminSession {
   }
 
   async query(text: string, values?: unknown[]): Promise<TextResult> {
-    const result = await this.client.query({
-      text,
-      ...(values ? { values } : {}),
-      rowMode: 'array',
-      types: AS_TEXT as never,
-    });
-    return {
-      columns: result.fields.map((field) => field.name),
-      rows: result.rows as unknown as (string | null)[][],
-      command: result.command,
-      rowCount: result.rowCount,
+    let commandTag = '';
+    // a result keeps the first word of it only
+    const complete = (message: { text: string }) => {
+      commandTag = message.text;
     };
+    const { client } = this;
+    client.connection.on('commandComplete', complete);
+    try {
+      const result = await client.query({
+        text,
+        ...(values ? { values } : {}),
+        rowMode: 'array',
+        types: AS_TEXT as never,
+      });
+      return {
+        columns: result.fields.map((field) => field.name),
+        rows: result.rows as unknown as (string | null)[][],
+        commandTag,
+      };
+    } finally {
+      client.connection.off('commandComplete', complete);
+    }
   }
 
   /** The first column of the first row. */

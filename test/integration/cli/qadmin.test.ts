@@ -101,8 +101,10 @@ describe('qadmin', () => {
 
   it('sends everything else to the server', async () => {
     expect(
-      await script(`create table plain (a int); insert into plain values (1), (null); select a from plain`),
-    ).toBe('CREATE\nINSERT 0 2\na\n----------\n1\nNone\n\nSELECT 2\n');
+      await script(
+        `create table plain (a int); insert into plain values (1), (null); select a from plain; drop table plain`,
+      ),
+    ).toBe('CREATE TABLE\nINSERT 0 2\na\n----------\n1\nNone\n\nSELECT 2\nDROP TABLE\n');
   });
 
   it('-f runs a file over several lines; -c with -f is refused; the first error ends it with 1', async () => {
