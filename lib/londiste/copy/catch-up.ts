@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { pgqError } from '../../pgq/errors.ts';
 import { BusyError } from '../../platform/errors.ts';
 import { quoteQualified } from '../../postgres/quote.ts';
 import { transaction } from '../../postgres/transaction.ts';
@@ -8,7 +9,7 @@ import type { NodeScope } from '../place.ts';
 import { noteMended } from '../replay/health.ts';
 import { completeBatch, doneEvent } from '../replay/progress.ts';
 import type { NodeSettings } from '../settings.ts';
-import { isNext, nextBatch } from '../source-batch.ts';
+import { isNext, nextBatch, type SourceBatch } from '../source-batch.ts';
 import { realTable, type Subscription } from '../tables.ts';
 import { SourceChanged } from './chunk.ts';
 import type { CopyJob } from './job.ts';
@@ -19,7 +20,8 @@ import { analyzeOnce, putBackNext } from './structure.ts';
  * Why the copy is exact.
  *
  * Let A be the tick at which the copy's consumer was registered, before any chunk was read. Chunk i reads its range at a
- * moment S_i after A; B is the first tick made after the last chunk. Every row change between A and B is an event in the
+ * moment S_i after A; B is the first tick that sees all that the source showed after the last chunk (a tick takes its snapshot
+ * before it can be seen, so the next one need not). Every row change between A and B is an event in the
  * consumer's batches, in the order in which changes of one row were committed (the row's lock orders them), and names the
  * whole row. Catching up applies these events to the copied rows so that an event's row is what stands afterwards, whatever
  * stood before: insert or overwrite, delete if present.
@@ -48,7 +50,13 @@ import { analyzeOnce, putBackNext } from './structure.ts';
  * Before B the table may be in no state that ever was: a unique value may stand in two rows, a reference may lead nowhere.
  * That is why unique constraints and foreign keys are off until B, and why the primary key stays on: overwriting needs it.
  * Repeating a chunk cannot happen (its mark commits with it), repeating a batch would do no harm. The worker passes the
- * table over until both stand at the same tick, under the lock of the worker's position; then it is `ok`.
+ * table over until both stand at the same tick, under the lock of the worker's position; then it is `ok`. A batch that saw
+ * the table in another state than the plan is over before the plan empties the table (plan.ts).
+ *
+ * A copy can begin again at any moment, while somebody is still at work by what it knew before. Whatever such a one does here
+ * is refused: it holds the copy's position (holdCopy) or the chunk (chunk.ts) and looks whether they still are what it knows;
+ * `put_back` looks at the copy itself. What it does at the source, where no lock of this database reaches, is mended: the
+ * position here is the truth, and the source is told of it.
  */
 
 export interface CatchUp {
@@ -85,9 +93,9 @@ export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' 
   let moved = false;
   while (scope.deadline.allows(STEP_MS)) {
     const { completed } = await position(run);
-    const exact = job.untilTick !== null && completed >= job.untilTick;
+    const exact = await isExact(run, completed);
     if (refused === undefined) {
-      const kinds = exact ? (['index', 'unique'] as const) : (['index'] as const);
+      const kinds = exact ? (['index', 'unique', 'trigger'] as const) : (['index'] as const);
       const put = await putBackNext(scope, database, target, job, kinds, limit).catch((error) => {
         if (!exact) throw error;
         refused = error;
@@ -121,6 +129,24 @@ async function position(run: CatchUp): Promise<{ completed: bigint }> {
   return transaction(run.target, () => holdCopy(run));
 }
 
+/** Whether the table is what it was at the source at the tick completed: it lies behind the last chunk. */
+async function isExact({ source, queue, job }: CatchUp, completed: bigint): Promise<boolean> {
+  if (job.untilTick === null || completed < job.untilTick) return false;
+  if (job.untilSnapshot === null) return true;
+  // A tick takes its snapshot before it is seen: that of the next one may be older than the last chunk.
+  const { rows } = await source.query<{ behind: boolean }>(
+    `select txid_snapshot_xmax(t.tick_snapshot) >= txid_snapshot_xmax(c.seen)
+            and not exists (select from txid_snapshot_xip(t.tick_snapshot) x where txid_visible_in_snapshot(x, c.seen)) as behind
+       from pgq.tick t
+       join pgq.queue q on q.queue_id = t.tick_queue and q.queue_name = $1
+      cross join (select $3::txid_snapshot as seen) c
+      where t.tick_id = $2`,
+    [queue, completed, job.untilSnapshot],
+  );
+  if (rows[0]?.behind) job.untilSnapshot = null;
+  return rows[0]?.behind ?? false;
+}
+
 /**
  * Holds the position of the copy's consumer, and looks whether it is still the copy that this run knows: a resync, or a plan
  * made anew, may have come between.
@@ -142,17 +168,13 @@ async function holdCopy({ target, queue, consumer, table, job }: CatchUp): Promi
 
 /** Sets the table to `ok` if copy and node are at the same tick. Both are locked: neither moves meanwhile. */
 async function handOver(run: CatchUp): Promise<boolean> {
-  const { scope, target, queue, worker, table, job, limit } = run;
+  const { scope, target, queue, worker, table } = run;
   return transaction(
     target,
     async () => {
       const node = await hold(target, queue, worker);
       const copy = await holdCopy(run);
       if (node.completed !== copy.completed) return false;
-      await target.query(
-        `select londiste.put_back(job_id, nr, $2) from londiste.copy_dropped where job_id = $1 and kind = 'trigger' and done is null`,
-        [job.id, limit],
-      );
       await target.query(
         `update londiste.table_info set merge_state = 'ok', custom_snapshot = null
           where queue_name = $1 and table_name = $2`,
@@ -165,11 +187,13 @@ async function handOver(run: CatchUp): Promise<boolean> {
 }
 
 /** `do-sync`: the node stands still until the copy has reached it. */
-async function stopWorker({ scope, target, queue, worker, table }: CatchUp): Promise<void> {
+async function stopWorker(run: CatchUp): Promise<void> {
+  const { scope, target, queue, worker, table } = run;
   await transaction(
     target,
     async () => {
       const { completed } = await hold(target, queue, worker);
+      await holdCopy(run);
       await target.query(
         `update londiste.table_info set merge_state = 'do-sync:' || $3::text
           where queue_name = $1 and table_name = $2 and merge_state = 'catching-up'`,
@@ -197,8 +221,10 @@ async function letWorkerGo({ target, queue, table }: CatchUp): Promise<void> {
  *
  * @returns that tick
  */
-async function endHold({ target, queue, table, job }: CatchUp, worker: bigint): Promise<bigint> {
+async function endHold(run: CatchUp, worker: bigint): Promise<bigint> {
+  const { target, queue, table, job } = run;
   await transaction(target, async () => {
+    await holdCopy(run);
     await target.query('update londiste.copy_job set until_tick = $2 where job_id = $1', [job.id, worker]);
     await noteMended(target, queue, table.name);
   });
@@ -213,7 +239,7 @@ async function applyNext(
 ): Promise<'applied' | 'wait' | 'behind'> {
   const { source, target, queue, consumer, table, settings, job } = run;
   const { deadline } = run.scope;
-  const batch = await nextBatch(source, queue, consumer);
+  const batch = await nextOfCopy(run);
   if (batch === undefined) return 'wait';
   const { completed } = await position(run);
   if (isNext(batch, completed, queue, consumer)) {
@@ -241,7 +267,7 @@ async function applyNext(
               setAside: false,
               onSystemEvent: async ({ type }) => {
                 if (type === 'EXECUTE' && !exact && (job.ranges ?? 'block') === 'block')
-                  throw new SourceChanged(job);
+                  throw new SourceChanged(job, 'was changed by a script during its copy', 'key');
               },
             }),
           { readOnly: true, deadline, subject: { queue, table: table.name } },
@@ -253,4 +279,30 @@ async function applyNext(
   }
   await source.query('select pgq.finish_batch($1)', [batch.batch_id]);
   return 'applied';
+}
+
+/**
+ * The next batch of the copy's consumer. The position here is the truth: somebody who was frozen may have finished a batch at
+ * the source, or taken the consumer off, for an earlier plan. Then the source is told where this one stands.
+ *
+ * @throws SourceChanged where the source has forgotten that tick; BusyError
+ */
+async function nextOfCopy(run: CatchUp): Promise<SourceBatch | undefined> {
+  const { source, target, queue, consumer, job } = run;
+  try {
+    const batch = await nextBatch(source, queue, consumer);
+    if (batch === undefined) return undefined;
+    const { completed } = await position(run);
+    if (batch.prev_tick_id === completed || batch.cur_tick_id === completed) return batch;
+  } catch (error) {
+    if (pgqError(error).code !== 'PGQ_NOT_SUBSCRIBED') throw error;
+  }
+  await transaction(target, async () => {
+    const { completed } = await holdCopy(run);
+    await source.query('select pgq.register_consumer_at($1, $2, $3)', [queue, consumer, completed]);
+  }).catch((error) => {
+    if (pgqError(error).code !== 'PGQ_TICK_MISSING') throw error;
+    throw new SourceChanged(job, 'has forgotten the changes that its copy is at');
+  });
+  return nextBatch(source, queue, consumer);
 }

@@ -12,16 +12,19 @@ import type { Range } from './ranges.ts';
 import { takeSlot } from './slots.ts';
 import { columnsOf, type SourceTable, sourceTable, TEXT_SETTINGS } from './source-table.ts';
 
-/** What the chunks were cut from is not there any more: a column came or went, the table was written anew. */
+/** What the copy was made from is not there any more: a column came or went, the table was written anew, events are gone. */
 export class SourceChanged extends SkytoolsError {
   override name = 'SourceChanged';
+  /** Set where blocks of the source will not do the next time. */
+  readonly ranges: 'key' | null;
 
-  constructor(job: CopyJob) {
-    super('COPY_SOURCE_CHANGED', `${job.sourceTable} was altered during its copy`, {
+  constructor(job: CopyJob, what = 'was altered during its copy', ranges: 'key' | null = null) {
+    super('COPY_SOURCE_CHANGED', `${job.sourceTable} ${what}`, {
       subject: subjectOf(job),
       retryable: true,
       hint: 'the copy begins again by itself',
     });
+    this.ranges = ranges;
   }
 }
 

@@ -156,7 +156,7 @@ async function step(scope: NodeScope, context: StepContext): Promise<CopyStepRes
     if (table.state === 'catching-up' && job.untilTick === null && isOfItsShape(error))
       return { did: { step: 'held' }, next: 'idle' };
     if (!(error instanceof SourceChanged)) throw error;
-    await beginAgain(target, queue, table, job);
+    await beginAgain(target, queue, table, job, error);
     return { did: { step: 'begun-again' }, next: 'again' };
   }
   await conclude(source, target, queue, consumer, table);
@@ -166,30 +166,35 @@ async function step(scope: NodeScope, context: StepContext): Promise<CopyStepRes
 
 const AFTER_CATCHING_UP = { again: 'again', wait: 'idle', behind: 'replay' } as const;
 
-/** Chunks of two different tables do not make one: what was copied is thrown away, and the next step plans anew. */
+/**
+ * Chunks of two different tables do not make one: what was copied is thrown away, and the next step plans anew. Not where
+ * another plan has come already.
+ */
 async function beginAgain(
   target: pg.Client,
   queue: string,
   table: Subscription,
   job: CopyJob,
+  reason: SourceChanged,
 ): Promise<void> {
-  logger.warn('the source was altered during the copy: it begins again', { queue, table: table.name });
+  logger.warn(`${reason.message}: its copy begins again`, { queue, table: table.name });
   await transaction(target, async () => {
+    const { rowCount } = await target.query(
+      `update londiste.copy_job set ranges = $2 where job_id = $1 and xmin = $3::xid`,
+      [job.id, reason.ranges, job.version],
+    );
+    if (rowCount === 0) return;
     await target.query(
       `update londiste.table_info set merge_state = null where queue_name = $1 and table_name = $2
          and merge_state <> 'ok'`,
       [queue, table.name],
     );
-    // After the last chunk it was a script (EXECUTE) that changed rows without events: blocks will not do.
-    await target.query('update londiste.copy_job set ranges = $2 where job_id = $1', [
-      job.id,
-      table.state === 'in-copy' ? null : 'key',
-    ]);
   });
 }
 
 /**
- * After the last chunk: notes the tick from which on the table is exact, and has the source make it.
+ * After the last chunk: notes from which tick on the table is exact, and has the source make it. The next tick may be in the
+ * making, with a snapshot older than the last rows; so what the source shows now is noted as well.
  *
  * @returns how many things are to be put back; undefined where chunks are open
  */
@@ -210,14 +215,16 @@ async function endChunks(
         [queue, table.name, job.id],
       );
       if (rows[0]?.open !== 0) return undefined;
-      const newest = await source.query<{ tick: bigint }>(
-        `select max(t.tick_id) as tick from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue where q.queue_name = $1`,
+      const newest = await source.query<{ tick: bigint; now: string }>(
+        `select max(t.tick_id) as tick, txid_current_snapshot()::text as now
+           from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue where q.queue_name = $1`,
         [queue],
       );
-      await target.query('update londiste.copy_job set until_tick = $2 where job_id = $1', [
-        job.id,
-        newest.rows[0]!.tick + 1n,
-      ]);
+      const { tick, now } = newest.rows[0]!;
+      await target.query(
+        'update londiste.copy_job set until_tick = $2, until_snapshot = $3 where job_id = $1',
+        [job.id, tick + 1n, now],
+      );
       await target.query(
         `update londiste.table_info set merge_state = 'catching-up' where queue_name = $1 and table_name = $2`,
         [queue, table.name],

@@ -8,7 +8,10 @@ export interface CopyJob {
   queue: string | null;
   /** Name in the queue. */
   table: string | null;
+  /** The table is exact from this tick on, if that one sees all that `untilSnapshot` sees. Null before its last chunk. */
   untilTick: bigint | null;
+  /** Of the source, after the last chunk; null where the tick says it all. */
+  untilSnapshot: string | null;
   /** A node; for a copy on demand a configured database. */
   sourceNode: string;
   sourceTable: string;
@@ -26,7 +29,7 @@ export interface CopyJob {
   version: string;
 }
 
-const SELECT = `select job_id as id, queue_name as queue, table_name as "table", until_tick as "untilTick",
+const SELECT = `select job_id as id, queue_name as queue, table_name as "table", until_tick as "untilTick", until_snapshot::text as "untilSnapshot",
        source_node as "sourceNode", source_table as "sourceTable", dest_table as "destTable",
        source_columns as "sourceColumns", condition, keep_rows as "keepRows", ranges,
        source_file as "sourceFile", newer_than as "newerThan", analyzed, xmin::text as version

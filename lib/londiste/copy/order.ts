@@ -413,11 +413,15 @@ export async function cancelOrder(target: pg.Client, id: bigint): Promise<boolea
       );
       if (kind[0] !== undefined) {
         await target.query(`truncate ${kind[0].kind === 'p' ? '' : 'only '}${quoted}`);
-        await target.query(
-          `select londiste.put_back(job_id, nr, 1) from londiste.copy_dropped where job_id = $1 and done is null
+        const { rows: put } = await target.query<{ result: string }>(
+          `select londiste.put_back(job_id, nr, null) as result from londiste.copy_dropped
+            where job_id = $1 and done is null
             order by array_position('{index,unique,foreign key,trigger}', kind), nr`,
           [id],
         );
+        // Somebody who is at it waits for the table, which this transaction holds.
+        if (put.some(({ result }) => result === 'busy'))
+          throw new BusyError(`what the copy took off ${job.destTable}`, { subject: subjectOf(job) });
       }
       // Without chunks a second cancellation finds nothing to do.
       await target.query('delete from londiste.copy_chunk where job_id = $1', [id]);

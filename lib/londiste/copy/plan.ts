@@ -92,6 +92,7 @@ export async function planCopy(
           [queue, table.name],
         );
         if (still.rowCount === 0) return undefined;
+        await passBatches(target, queue, [state.worker_name, consumer]);
         // Two plans of a node do not both take its last place.
         await target.query('select pg_advisory_xact_lock(hashtext($1))', [`londiste.plan ${queue}`]);
         if (!(await hasPlace(target, queue, settings))) return undefined;
@@ -130,6 +131,20 @@ export async function planCopy(
   }
 }
 
+/**
+ * Waits for the batch that a consumer may be applying: it may have looked at the table before the table was to be copied, and
+ * would write rows of an earlier moment behind the TRUNCATE. Batches to come see the state. The lock itself is given back at
+ * once: replay goes on while the plan waits for the table.
+ */
+async function passBatches(target: pg.Client, queue: string, consumers: string[]): Promise<void> {
+  await target.query('savepoint londiste_batches');
+  await target.query(
+    'select from pgq_node.local_state where queue_name = $1 and consumer_name = any ($2) for update',
+    [queue, consumers],
+  );
+  await target.query('rollback to savepoint londiste_batches');
+}
+
 /** A copy, and catching up, need the key: without it, changes could be applied twice. */
 export const keyless = (queue: string, table: Subscription): SkytoolsError =>
   new SkytoolsError('LONDISTE_COPY_KEYLESS', `${table.dest} has no primary key here`, {
@@ -145,7 +160,8 @@ export async function storeJob(target: Client, values: unknown[]): Promise<bigin
      on conflict on constraint copy_job_table_key
      do update set consumer_name = excluded.consumer_name, source_node = excluded.source_node, started = now(),
                    source_table = excluded.source_table, dest_table = excluded.dest_table,
-                   keep_rows = excluded.keep_rows, until_tick = null, ranges = null, analyzed = false
+                   keep_rows = excluded.keep_rows, until_tick = null, until_snapshot = null, ranges = null,
+                   analyzed = false
      returning job_id as id`,
     values,
   );

@@ -85,7 +85,8 @@ export function cutByBlock(source: SourceTable, newerThan: bigint, chunkBytes: n
 
 /**
  * Whether blocks may be cut at a source: every change of a row must be an event with the whole row (a row that moves between
- * two chunks is then told by its event), and transaction numbers must still be comparable.
+ * two chunks is then told by its event), and transaction numbers must still be comparable. Only a root's triggers tell what
+ * the events are like: below it, they came from other ones.
  *
  * @returns the first number of transactions that are yet to come, all of whose changes the triggers tell; undefined where
  *   keys must be cut
@@ -101,6 +102,8 @@ export async function blocksAreSafe(
     `select txid_snapshot_xmax(s.now) as newer
        from (select txid_current_snapshot() as now) s
       where txid_snapshot_xmax(s.now) < 2147483648
+        and exists (select from pgq_node.node_info n where n.queue_name = $1 and n.node_type = 'root')
+        and not exists (select from pgq_node.node_info n where n.combined_queue = $1)
         and (select bit_or(t.tgtype & 28) = 28
                from pg_catalog.pg_trigger t
                join pg_catalog.pg_proc p on p.oid = t.tgfoid

@@ -12,10 +12,10 @@ import { type CopyJob, subjectOf } from './job.ts';
 export type DroppedKind = 'index' | 'unique' | 'foreign key' | 'trigger';
 
 /**
- * Puts back one thing of these kinds, over a connection of its own: an index may take longer than this invocation, and is
+ * Puts back one thing of these kinds, where the copy is so far, over a connection of its own: an index may take longer than this invocation, and is
  * finished by the server alone then. Called side by side, each builds another one.
  *
- * @returns `done` one more is there; `busy` others, or the server alone, are at what is left; `none` nothing is left
+ * @returns `done` one more is there; `busy` others, or the server alone, are at what is left, or it is not time; `none` nothing is left
  */
 export async function putBackNext(
   scope: NodeScope,

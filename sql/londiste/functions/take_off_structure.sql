@@ -11,6 +11,7 @@
 --   i_job_id  of londiste.copy_job
 --   i_fkeys   also foreign keys from and to the table (a subscription has them in pending_fkeys)
 -- Returns: how many things are off
+-- Raises: 55P03 where something is just being put back
 -- Calls: londiste.quote_fqname, can_set_replication_role, is_replica_func, _note_dropped_ddl
 -- Tables written: londiste.copy_dropped, londiste.table_info
 create or replace function londiste.take_off_structure(i_job_id int8, i_fkeys boolean)
@@ -31,6 +32,11 @@ begin
         on t.queue_name = j.queue_name and t.table_name = j.table_name
      where j.job_id = i_job_id;
     v_table := to_regclass(londiste.quote_fqname(v_job.dest_table));
+    -- What an earlier plan of the copy is putting back is not off yet, and would be on under this one.
+    perform from londiste.copy_dropped d
+      where d.job_id = i_job_id
+        and d.done is null
+        for update nowait;
     select coalesce(max(d.nr), 0) into v_nr from londiste.copy_dropped d where d.job_id = i_job_id;
     if v_nr = 0 and v_job.dropped_ddl is not null then
         -- As the original leaves it.

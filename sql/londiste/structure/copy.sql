@@ -8,6 +8,7 @@ create table if not exists londiste.copy_job (
     table_name      text,
     consumer_name   text,                       -- <worker>.copy.<table>, at the source and here
     until_tick      int8,                       -- set after the last chunk: exact from this tick on
+    until_snapshot  txid_snapshot,              -- .. that sees all that this one, taken at the source then, saw
     source_node     text not null,              -- a node; on demand a configured database
     source_table    text not null,
     dest_table      text not null,

@@ -179,7 +179,11 @@ describe('a copy on demand', () => {
     await fill(300);
     const [job] = await place({});
     for (let step = 0; step < 3; step++) await orderStep(scope, 'berlin', job!);
+    // Other copies are at work in every place.
+    const others = await berlin.connect();
+    await others.query(`begin; select pg_advisory_xact_lock(${0x4c4f4e44}, n) from generate_series(1, 4) n`);
     expect(await run('--database', 'berlin', 'cancel', String(job), '--yes')).toMatchObject({ code: 0 });
+    await others.query('commit');
     expect(await rowsOf(berlin, 'item')).toEqual([]);
     expect((await berlin.query(`select from pg_indexes where tablename = 'item'`)).length).toBe(2);
     expect((await orderStep(scope, 'berlin', job!)).did).toEqual({ step: 'nothing' });

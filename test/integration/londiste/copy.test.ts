@@ -6,7 +6,6 @@ import { copyProgress } from '../../../lib/londiste/copy/progress.ts';
 import { copyWork } from '../../../lib/londiste/copy/work.ts';
 import type { NodeScope } from '../../../lib/londiste/place.ts';
 import { replayBatch } from '../../../lib/londiste/replay/replay.ts';
-import { BusyError } from '../../../lib/platform/errors.ts';
 import { type Cascade, cascade, QUEUE, rowsOf } from './cascade.ts';
 import { dying } from './dying.ts';
 
@@ -109,6 +108,16 @@ describe('the ranges of a copy', () => {
     expect(await rowsOf(set.leaf, 'item')).toEqual(await rowsOf(set.root, 'item'));
   });
 
+  it('are of keys where the source is a branch, whose events came from other triggers than its own', async () => {
+    const set = await cascade(['branch', 'leaf'], CHUNKS);
+    for (const node of set.nodes) await node.query('create table item (id int primary key, name text)');
+    await set.root.query(`insert into item select i, repeat('n', 100) from generate_series(1, 200) i`);
+    await set.add('item');
+    await set.copy(1);
+    expect((await step(set)).did.step).toBe('planned');
+    expect(await ranges(set)).toEqual(['key']);
+  });
+
   it('hold rows moved by a transaction that was running when they were cut', async () => {
     const set = await cascade(['leaf'], CHUNKS);
     for (const node of set.nodes) await node.query('create table item (id int primary key, name text)');
@@ -205,86 +214,6 @@ describe('a message that comes late', () => {
     expect((await copyStep(late, set.leaf.name, QUEUE, 'public.item')).did.step).toBe('nothing');
     await set.leaf.query(`update londiste.table_info set merge_state = 'catching-up'`);
     await expect(step(set)).rejects.toMatchObject({ code: expect.stringMatching(/^LONDISTE_/) });
-  });
-});
-
-describe('a worker that was frozen between reading the plan and its step', () => {
-  const begun = async () => {
-    const set = await cascade(['leaf'], CHUNKS);
-    for (const node of set.nodes) await node.query('create table item (id int primary key, name text)');
-    await set.root.query(`insert into item select i, repeat('n', 100) from generate_series(1, 400) i`);
-    await set.add('item');
-    for (let n = 0; n < 3; n++) await step(set);
-    return set;
-  };
-  const until = async (set: Cascade, wanted: string) => {
-    for (let did = ''; did !== wanted; did = (await step(set)).did.step);
-  };
-  /** A step that goes on after `meanwhile`, with what it read before. */
-  const late = async (set: Cascade, meanwhile: () => Promise<unknown>) => {
-    let thawed: Promise<unknown> | undefined;
-    const scope: typeof set.scope = {
-      ...set.scope,
-      async database(name, body) {
-        if (name === set.root.name) {
-          thawed ??= meanwhile();
-          await thawed;
-        }
-        return set.scope.database(name, body);
-      },
-    };
-    await copyStep(scope, set.leaf.name, QUEUE, 'public.item').catch((error) =>
-      expect(error).toBeInstanceOf(BusyError),
-    );
-  };
-  const resync = (set: Cascade) =>
-    set.scope.database(set.leaf.name, (client) => resyncTable(set.scope, client, QUEUE, 'item'));
-  const intact = async (set: Cascade) => {
-    expect(await ranges(set)).toHaveLength(1);
-    await settle(set);
-    expect(await rowsOf(set.leaf, 'item')).toEqual(await rowsOf(set.root, 'item'));
-  };
-
-  it('copies the chunk of a newer plan by that plan, and leaves no row out', async () => {
-    const set = await begun();
-    await late(set, async () => {
-      await set.root.query(`update item set name = 'changed'`);
-      await set.tick();
-      await set.root.query(`select londiste.execute_start('${QUEUE}', 'fix', 'select', true);
-        select londiste.execute_finish('${QUEUE}', 'fix')`);
-      await set.tick();
-      await set.replay();
-      await until(set, 'copied');
-      await set.tick();
-      await set.replay();
-      await until(set, 'begun-again');
-      await until(set, 'planned');
-      expect(await ranges(set)).toEqual(['key']);
-    });
-    await intact(set);
-  });
-
-  it('does not hand over a table that is being copied again', async () => {
-    const set = await begun();
-    await until(set, 'copied');
-    await late(set, async () => {
-      await settle(set);
-      await resync(set);
-      await until(set, 'planned');
-    });
-    await intact(set);
-  });
-
-  it('does not forget a copy that has begun again', async () => {
-    const set = await begun();
-    await until(set, 'copied');
-    // As where a worker died after it had handed over.
-    await set.leaf.query(`update londiste.table_info set merge_state = 'ok'`);
-    await late(set, async () => {
-      await resync(set);
-      await until(set, 'planned');
-    });
-    await intact(set);
   });
 });
 
