@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { decodeUrlencoded, encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
 import { UsageError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
+import { siblings, waitAgain } from '../copy/merge.ts';
 import { type CopyProgress, copyProgress } from '../copy/progress.ts';
 import { ownFaults } from '../drift.ts';
 import { type Answer, call } from '../errors.ts';
@@ -146,7 +147,8 @@ export async function removeTable(
 }
 
 /**
- * Has a subscribed table copied again.
+ * Has a subscribed table copied again. Where other sets fill it too, it is copied from each of them: it is emptied first, and
+ * nobody could tell whose rows are whose.
  *
  * @param copyNode from this node, now and later; `?`: the nearest one above that has the rows
  * @throws UsageError LONDISTE_TABLE_NOT_PROVIDED, LONDISTE_NODE_UNKNOWN
@@ -169,7 +171,11 @@ export async function resyncTable(
   if (state.node_type !== 'root' && (await rowsAbove(scope, client, queue, state, table, from)) === undefined)
     throw notProvided(queue, table, from ?? state.provider_node);
   await forgetHold(scope, client, queue, state, table);
+  const others = await siblings(client, queue, table);
+  for (const other of others)
+    await forgetHold(scope, client, other.queue, await nodeState(client, other.queue), other.table);
   return transaction(client, async () => {
+    await waitAgain(client, others);
     if (copyNode !== undefined) {
       await call(client, 'londiste.local_set_table_attrs($1, $2, $3)', [
         queue,

@@ -94,6 +94,7 @@ export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' 
   while (scope.deadline.allows(STEP_MS)) {
     const { completed } = await position(run);
     const exact = await isExact(run, completed);
+    let whole = false;
     if (refused === undefined) {
       const kinds = exact ? (['index', 'unique', 'trigger'] as const) : (['index'] as const);
       const put = await putBackNext(scope, database, target, job, kinds, limit).catch((error) => {
@@ -103,9 +104,10 @@ export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' 
       });
       if (put === 'done') continue;
       if (put === 'busy') return 'wait';
+      whole = put === 'none';
     }
     const worker = (await nodeState(target, queue)).completed_tick;
-    if (exact && refused === undefined) {
+    if (exact && whole) {
       await analyzeOnce(target, job, quoteQualified(job.destTable));
       if (completed === worker && (await handOver(run))) return 'done';
       // The node goes on while the copy does: let it wait for the last few batches.
@@ -130,7 +132,7 @@ async function position(run: CatchUp): Promise<{ completed: bigint }> {
 }
 
 /** Whether the table is what it was at the source at the tick completed: it lies behind the last chunk. */
-async function isExact({ source, queue, job }: CatchUp, completed: bigint): Promise<boolean> {
+async function isExact({ source, target, queue, job }: CatchUp, completed: bigint): Promise<boolean> {
   if (job.untilTick === null || completed < job.untilTick) return false;
   if (job.untilSnapshot === null) return true;
   // A tick takes its snapshot before it is seen: that of the next one may be older than the last chunk.
@@ -143,8 +145,13 @@ async function isExact({ source, queue, job }: CatchUp, completed: bigint): Prom
       where t.tick_id = $2`,
     [queue, completed, job.untilSnapshot],
   );
-  if (rows[0]?.behind) job.untilSnapshot = null;
-  return rows[0]?.behind ?? false;
+  if (!rows[0]?.behind) return false;
+  await target.query(
+    'update londiste.copy_job set until_snapshot = null where job_id = $1 and until_tick = $2',
+    [job.id, job.untilTick],
+  );
+  job.untilSnapshot = null;
+  return true;
 }
 
 /**
@@ -175,12 +182,13 @@ async function handOver(run: CatchUp): Promise<boolean> {
       const node = await hold(target, queue, worker);
       const copy = await holdCopy(run);
       if (node.completed !== copy.completed) return false;
-      await target.query(
+      // A resync may just be asking for another copy.
+      const { rowCount } = await target.query(
         `update londiste.table_info set merge_state = 'ok', custom_snapshot = null
-          where queue_name = $1 and table_name = $2`,
+          where queue_name = $1 and table_name = $2 and merge_state is not null`,
         [queue, table.name],
       );
-      return true;
+      return rowCount === 1;
     },
     { deadline: scope.deadline, subject: { queue, table: table.name } },
   );

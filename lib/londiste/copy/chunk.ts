@@ -28,6 +28,19 @@ export class SourceChanged extends SkytoolsError {
   }
 }
 
+/** Whoever wrote a row of the same key here, it was not this copy. */
+class KeyTaken extends SkytoolsError {
+  override name = 'KeyTaken';
+
+  constructor(job: CopyJob, cause: unknown) {
+    super('COPY_KEY_TAKEN', `a key of ${job.sourceTable} is in ${job.destTable} already`, {
+      subject: subjectOf(job),
+      cause,
+      hint: 'sets that are merged, and rows that are kept, need keys of their own: mend them and resync; or let the rows that are copied overwrite (add-table --skip-truncate, copy --keep)',
+    });
+  }
+}
+
 /** Where chunks go to and come from. */
 export interface ChunkPlace {
   source: pg.Client;
@@ -124,7 +137,8 @@ async function copyChunk(
     );
   } catch (error) {
     if (hasSqlState(error, '40P01')) throw new BusyError(`copy of ${job.destTable}`, { subject });
-    if (!hasSqlState(error, '23505') || job.ranges !== 'block' || !claimed || claimed.collided) throw error;
+    if (!hasSqlState(error, '23505')) throw error;
+    if (job.ranges !== 'block' || !claimed || claimed.collided) throw new KeyTaken(job, error);
     await target.query('update londiste.copy_chunk set collided = true where job_id = $1 and nr = $2', [
       job.id,
       claimed.nr,

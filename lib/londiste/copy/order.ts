@@ -324,12 +324,12 @@ async function planOrder({ scope, target, job, order, limit }: OrderRun): Promis
         if (!job.keepRows) {
           // Planned before: what is here are rows of its own.
           if (order.existing === 'truncate' || job.sourceColumns !== null) {
-            await target.query('select londiste.take_off_structure($1, true)', [job.id]);
+            await target.query('select londiste.take_off_structure($1, true, false)', [job.id]);
             await target.query(`truncate ${real.only}${real.quoted}`);
           } else {
             await target.query(`lock table ${real.quoted} in share row exclusive mode`);
             await refuseRows(target, real);
-            await target.query('select londiste.take_off_structure($1, true)', [job.id]);
+            await target.query('select londiste.take_off_structure($1, true, false)', [job.id]);
           }
         }
         await target.query('delete from londiste.copy_chunk where job_id = $1', [job.id]);

@@ -7,7 +7,8 @@ import type { NodeState } from '../node-state.ts';
 import type { NodeScope } from '../place.ts';
 import type { NodeSettings } from '../settings.ts';
 import { realTable, type Subscription } from '../tables.ts';
-import type { CopyJob } from './job.ts';
+import { type CopyJob, jobOfTable } from './job.ts';
+import { crowded, refuseStrangers, siblings, takeOver, waitAgain } from './merge.ts';
 import { blocksAreSafe, type Cut, cutByBlock, cutByKey } from './ranges.ts';
 import { columnsOf, type SourceTable, sourceTable, TEXT_SETTINGS } from './source-table.ts';
 
@@ -25,7 +26,7 @@ export const copyConsumer = (worker: string, table: string): string => `${worker
 /**
  * Plans the copy of a subscribed table. The consumer that will catch up is registered at the source before the plan is
  * stored, and so before any row is read; registering again changes nothing, which makes every step here repeatable. Foreign
- * keys go first, each in a transaction of its own, as the original does.
+ * keys go first, each in a transaction of its own, as the original does. A table that other sets fill as well: merge.ts.
  *
  * @returns undefined where the provider is not ready, or as many tables of the node are being copied as may be
  * @throws SkytoolsError LONDISTE_COPY_MERGED; BusyError
@@ -47,8 +48,10 @@ export async function planCopy(
   );
   if (listed.rows[0]?.merge_state !== 'ok') return undefined;
   if (!(await hasPlace(target, queue, settings))) return undefined;
-  await refuseMerge(target, queue, table);
   const sourceName = listed.rows[0].dest_table ?? table.name;
+  if (await isBeingFilled(source, sourceName)) return undefined;
+  await refuseStrangers(target, queue, table);
+  const merged = (await siblings(target, queue, table.name)).length > 0;
   const consumer = copyConsumer(state.worker_name, table.name);
   const real = await realTable(target, table, settings);
   if (real.key.length === 0) throw keyless(queue, table);
@@ -65,8 +68,9 @@ export async function planCopy(
       await source.query(TEXT_SETTINGS);
       const from = await sourceTable(source, sourceName);
       // An EXECUTE came in the way of blocks once: rows that a script changed are no events.
+      // Of rows that collide where sets are merged nobody knows whose they are.
       const newer =
-        earlier?.ranges === 'key' || keepRows || from.key.join('\0') !== real.key.join('\0')
+        earlier?.ranges === 'key' || keepRows || merged || from.key.join('\0') !== real.key.join('\0')
           ? undefined
           : await blocksAreSafe(source, queue, from);
       const cut =
@@ -87,12 +91,21 @@ export async function planCopy(
     return await transaction(
       target,
       async () => {
+        await target.query('select pg_advisory_xact_lock(hashtext($1))', [`londiste.merge ${table.dest}`]);
         const still = await target.query(
           `select from londiste.table_info where queue_name = $1 and table_name = $2 and local and merge_state is null for update nowait`,
           [queue, table.name],
         );
         if (still.rowCount === 0) return undefined;
-        await passBatches(target, queue, [state.worker_name, consumer]);
+        const others = await siblings(target, queue, table.name);
+        const first = others.every((other) => other.state === null);
+        if (merged !== others.length > 0 || crowded(others, table)) return undefined;
+        // Its rows of an earlier plan are among theirs.
+        if (!first && (await jobOfTable(target, queue, table.name))?.sourceColumns) {
+          await waitAgain(target, others);
+          return undefined;
+        }
+        await passBatches(target, [{ queue, worker: state.worker_name, consumer }, ...(first ? others : [])]);
         // Two plans of a node do not both take its last place.
         await target.query('select pg_advisory_xact_lock(hashtext($1))', [`londiste.plan ${queue}`]);
         if (!(await hasPlace(target, queue, settings))) return undefined;
@@ -106,8 +119,9 @@ export async function planCopy(
           table.dest,
           keepRows,
         ]);
-        await target.query('select londiste.take_off_structure($1, false)', [id]);
-        if (!keepRows) await target.query(`truncate ${real.only}${real.quoted}`);
+        if (first) await takeOver(target, others, id);
+        await target.query('select londiste.take_off_structure($1, false, $2)', [id, !first]);
+        if (first && !keepRows) await target.query(`truncate ${real.only}${real.quoted}`);
         await storeCut(target, id, from, cut);
         await target.query('select * from pgq_node.register_consumer($1, $2, $3, $4)', [
           queue,
@@ -131,17 +145,32 @@ export async function planCopy(
   }
 }
 
-/**
- * Waits for the batch that a consumer may be applying: it may have looked at the table before the table was to be copied, and
- * would write rows of an earlier moment behind the TRUNCATE. Batches to come see the state. The lock itself is given back at
- * once: replay goes on while the plan waits for the table.
- */
-async function passBatches(target: pg.Client, queue: string, consumers: string[]): Promise<void> {
-  await target.query('savepoint londiste_batches');
-  await target.query(
-    'select from pgq_node.local_state where queue_name = $1 and consumer_name = any ($2) for update',
-    [queue, consumers],
+/** Whether a node's table is itself being copied, by one of the sets that are merged there, and so is no source yet. */
+async function isBeingFilled(source: pg.Client, sourceName: string): Promise<boolean> {
+  const { rowCount } = await source.query(
+    `select from londiste.table_info
+      where local and coalesce(dest_table, table_name) = $1 and merge_state is distinct from 'ok'`,
+    [sourceName],
   );
+  return rowCount !== 0;
+}
+
+/**
+ * Waits for the batches that consumers may be applying: they may have looked at the table before it was to be copied, and
+ * would write rows of an earlier moment behind the TRUNCATE. Batches to come see the state. The locks themselves are given
+ * back at once: replay goes on while the plan waits for the table.
+ */
+async function passBatches(
+  target: pg.Client,
+  of: readonly { queue: string; worker: string; consumer: string | null }[],
+): Promise<void> {
+  await target.query('savepoint londiste_batches');
+  for (const { queue, worker, consumer } of of) {
+    await target.query(
+      'select from pgq_node.local_state where queue_name = $1 and consumer_name = any ($2) for update',
+      [queue, [worker, consumer]],
+    );
+  }
   await target.query('rollback to savepoint londiste_batches');
 }
 
@@ -204,20 +233,4 @@ async function hasPlace(target: Client, queue: string, settings: NodeSettings): 
     [queue],
   );
   return rows[0]!.copying < settings.parallelCopies;
-}
-
-async function refuseMerge(target: pg.Client, queue: string, table: Subscription): Promise<void> {
-  const { rowCount } = await target.query(
-    `select from londiste.table_info where queue_name <> $1 and local and coalesce(dest_table, table_name) = $2`,
-    [queue, table.dest],
-  );
-  if (rowCount === 0) return;
-  throw new SkytoolsError(
-    'LONDISTE_COPY_MERGED',
-    `${table.dest} is filled by several sets: it cannot be emptied for a copy`,
-    {
-      subject: { queue, table: table.name },
-      hint: 'load its rows by other means and subscribe it with --expect-sync',
-    },
-  );
 }

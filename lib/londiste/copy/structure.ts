@@ -15,7 +15,8 @@ export type DroppedKind = 'index' | 'unique' | 'foreign key' | 'trigger';
  * Puts back one thing of these kinds, where the copy is so far, over a connection of its own: an index may take longer than this invocation, and is
  * finished by the server alone then. Called side by side, each builds another one.
  *
- * @returns `done` one more is there; `busy` others, or the server alone, are at what is left, or it is not time; `none` nothing is left
+ * @returns `done` one more is there; `busy` others, or the server alone, are at what is left, or it is not time; `early` what is left
+ *   waits for copies of the table from other sets; `none` nothing is left
  */
 export async function putBackNext(
   scope: NodeScope,
@@ -24,12 +25,13 @@ export async function putBackNext(
   job: CopyJob,
   kinds: readonly DroppedKind[],
   limit: number,
-): Promise<'done' | 'busy' | 'none'> {
+): Promise<'done' | 'busy' | 'early' | 'none'> {
   const { rows } = await target.query<{ nr: number; name: string }>(
     `select nr, name from londiste.copy_dropped
       where job_id = $1 and done is null and kind = any ($2) order by array_position($2, kind), nr`,
     [job.id, kinds],
   );
+  let early = false;
   for (const { nr, name } of rows) {
     const result = await build(scope, database, job, nr, limit, scope.deadline).catch(async (error) => {
       const { code, message } = toSkytoolsError(error);
@@ -48,9 +50,11 @@ export async function putBackNext(
         },
       );
     });
-    if (result !== 'busy') return 'done';
+    early ||= result === 'early';
+    if (result === 'done' || result === 'gone') return 'done';
   }
-  return rows.length === 0 ? 'none' : 'busy';
+  if (rows.length === 0) return 'none';
+  return early ? 'early' : 'busy';
 }
 
 async function build(

@@ -1,12 +1,13 @@
 -- londiste.local_remove_table(i_queue_name, i_table_name) -> (ret_code, ret_note)
 --
 -- Ends the subscription of a table on this node; on a root it leaves the set. The triggers of
--- this queue go, the table stays. A table that a merged copy left without its indexes is emptied
--- and gets them back. Sequences that its columns own are removed as well.
+-- this queue go, the table stays. A table that a copy left without its indexes is emptied and gets
+-- them back; one that other sets fill as well keeps its rows, and a copy of those puts them back.
+-- Sequences that its columns own are removed as well.
 --
 -- Returns: 200 'Table removed: <table>'
 --   400 'Table not found: <table>', 'Table not registered locally: <table>' (not on a root)
--- Calls: londiste.drop_table_triggers, local_remove_seq, global_remove_table, root_notify_change
+-- Calls: londiste.drop_table_triggers, merged_siblings, _hand_on_structure, local_remove_seq, global_remove_table, root_notify_change
 -- Tables written: londiste.table_info, londiste.trigger_args
 create or replace function londiste.local_remove_table(
     in i_queue_name text,
@@ -22,6 +23,7 @@ declare
     v_root  boolean;
     v_row   record;
     v_table oid;
+    v_merge record;
     v_seq   text;
 begin
     select t.local, t.dropped_ddl, coalesce(t.dest_table, t.table_name) as dest
@@ -45,11 +47,22 @@ begin
     if v_row.local then
         perform londiste.drop_table_triggers(i_queue_name, v_name);
         v_table := londiste.find_table_oid(v_row.dest);
-        if v_row.dropped_ddl is not null and v_table is not null then
-            execute format('truncate %s%s',
-                           case when londiste.find_rel_oid(v_row.dest, 'p') is null then 'only '
-                                else '' end,
-                           v_table::regclass);
+        select count(s.merge_state) as filled,
+               min(s.job_id) filter (where s.merge_state in ('in-copy', 'catching-up')) as heir
+          into v_merge
+          from londiste.merged_siblings(i_queue_name, v_name) s;
+        if v_row.dropped_ddl is not null and v_merge.heir is not null then
+            perform londiste._hand_on_structure(array_agg(j.job_id), v_merge.heir)
+               from londiste.copy_job j
+              where j.queue_name = i_queue_name
+                and j.table_name = v_name;
+        elsif v_row.dropped_ddl is not null and v_table is not null then
+            if v_merge.filled = 0 then
+                execute format('truncate %s%s',
+                               case when londiste.find_rel_oid(v_row.dest, 'p') is null then 'only '
+                                    else '' end,
+                               v_table::regclass);
+            end if;
             execute v_row.dropped_ddl;
         end if;
         update londiste.table_info t

@@ -6,14 +6,15 @@
 -- Who calls may know the copy as it was before it began again. So the copy is looked at here, with
 -- the thing locked: a plan that is made meanwhile finds it locked (take_off_structure), one that is
 -- made before is seen. While chunks are written nothing comes back; what has to be unique, and
--- triggers, only where the table is exact.
+-- triggers, only where the table is exact. Of a table that several sets fill all of them have to be
+-- so far.
 --
 -- Parameters:
 --   i_limit  copies at work side by side in this database; the places are those of the chunks
 --            (lib/londiste/copy/slots.ts). NULL: it takes none, for what is done at once
 -- Returns: done; gone: it is there already; busy: another session is at it, every place is taken,
---   or the copy is not so far
--- Calls: londiste._note_dropped_ddl
+--   or the copy is not so far; early: copies from other sets are not
+-- Calls: londiste._note_dropped_ddl, merged_siblings
 -- Tables written: londiste.copy_dropped, londiste.table_info
 create or replace function londiste.put_back(i_job_id int8, i_nr int4, i_limit int4)
 returns text
@@ -45,9 +46,17 @@ begin
       where j.job_id = i_job_id
         and case when j.queue_name is null then o.state in ('building', 'cancelled')
                  else t.merge_state ~ '^(catching-up|wanna-sync|do-sync)'
-                      and (v_dropped.kind = 'index' or p.last_tick_id >= j.until_tick) end;
+                      and (v_dropped.kind = 'index'
+                           or j.until_snapshot is null and p.last_tick_id >= j.until_tick) end;
     if not found then
         return 'busy';
+    end if;
+    perform from londiste.copy_job j
+      cross join londiste.merged_siblings(j.queue_name, j.table_name) s
+      where j.job_id = i_job_id
+        and not case v_dropped.kind when 'index' then s.copied else s.exact end;
+    if found then
+        return 'early';
     end if;
     if i_limit is not null then
         perform from generate_series(1, i_limit) n

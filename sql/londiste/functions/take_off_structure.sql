@@ -1,4 +1,4 @@
--- londiste.take_off_structure(i_job_id, i_fkeys) -> int
+-- londiste.take_off_structure(i_job_id, i_fkeys, i_unique_only) -> int
 --
 -- Takes off the table of a copy what chunks read at different moments could break, or what is
 -- faster made once than kept up row by row: indexes but the primary key, unique and exclusion
@@ -10,11 +10,13 @@
 -- Parameters:
 --   i_job_id  of londiste.copy_job
 --   i_fkeys   also foreign keys from and to the table (a subscription has them in pending_fkeys)
+--   i_unique_only  leaves indexes that are not unique: the table is in use, and full of other rows
 -- Returns: how many things are off
 -- Raises: 55P03 where something is just being put back
 -- Calls: londiste.quote_fqname, can_set_replication_role, is_replica_func, _note_dropped_ddl
 -- Tables written: londiste.copy_dropped, londiste.table_info
-create or replace function londiste.take_off_structure(i_job_id int8, i_fkeys boolean)
+create or replace function londiste.take_off_structure(
+    i_job_id int8, i_fkeys boolean, i_unique_only boolean)
 returns int4
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -89,6 +91,7 @@ begin
             on k.conindid = i.indexrelid and k.conrelid = i.indrelid and k.contype in ('u', 'x')
          where i.indrelid = v_table
            and not i.indisprimary
+           and (not i_unique_only or i.indisunique or i.indisexclusion)
            and i.indisvalid
            and not c.relispartition
         union all

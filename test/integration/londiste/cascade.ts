@@ -6,7 +6,8 @@ import type { NodeScope } from '../../../lib/londiste/place.ts';
 import { replayBatch } from '../../../lib/londiste/replay/replay.ts';
 import { parseConfig } from '../../../lib/platform/config-file.ts';
 import { Deadline } from '../../../lib/platform/deadline.ts';
-import { connect, disconnect } from '../../../lib/postgres/connect.ts';
+import { parseTarget } from '../../../lib/postgres/target.ts';
+import { WarmConnections } from '../../../lib/postgres/warm.ts';
 import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
 
 /** A cascade n1 (root) → n2 … of databases, driven by hand. */
@@ -45,17 +46,20 @@ export async function cascade(
       ),
     },
   });
+  const connections = new WarmConnections();
+  onTestFinished(() => connections.close());
   const scope: NodeScope = {
     config,
     deadline: Deadline.after(300_000),
-    async database(name, body) {
-      const client = await connect(nodes.find((node) => node.name === name)!.url);
-      try {
-        return await body(client);
-      } finally {
-        await disconnect(client);
-      }
-    },
+    database: (name, body) =>
+      connections.use(name, parseTarget(nodes.find((node) => node.name === name)!.url), async (client) => {
+        try {
+          return await body(client);
+        } finally {
+          // What a test has put in its place.
+          Reflect.deleteProperty(client, 'query');
+        }
+      }),
   };
   for (const [index, node] of nodes.entries()) {
     await scope.database(node.name, (client) =>

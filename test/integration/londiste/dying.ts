@@ -1,9 +1,8 @@
 import type pg from 'pg';
 import type { NodeScope } from '../../../lib/londiste/place.ts';
-import type { Cascade } from './cascade.ts';
 
 /** The scope of a process that dies when it is about to send its statement number `at`, of whatever connection. */
-export function dying(set: Cascade, at: number): { scope: NodeScope; sent: () => number } {
+export function dying(set: { scope: NodeScope }, at: number): { scope: NodeScope; sent: () => number } {
   let count = 0;
   const cut = (client: pg.Client) =>
     (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
