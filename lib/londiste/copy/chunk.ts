@@ -4,7 +4,7 @@ import type { Deadline } from '../../platform/deadline.ts';
 import { BusyError, SkytoolsError } from '../../platform/errors.ts';
 import { type CopyResult, copyBetween } from '../../postgres/copy.ts';
 import { hasSqlState } from '../../postgres/errors.ts';
-import { quoteColumns, quoteIdent, quoteLiteral } from '../../postgres/quote.ts';
+import { quoteColumns, quoteIdent, quoteLiteral, quoteQualified } from '../../postgres/quote.ts';
 import { Closing, transaction } from '../../postgres/transaction.ts';
 import type { RealTable } from '../tables.ts';
 import { type CopyJob, subjectOf } from './job.ts';
@@ -57,15 +57,18 @@ interface Chunk extends Range {
   nr: number;
   /** A key of it stood here when it came. */
   collided: boolean;
+  /** Of the table here: another one after any change of its columns or its key. */
+  shape: string;
 }
 
 /** The next chunk follows only if one that takes this many times as long as the longest so far would fit. */
 const SAFETY = 3;
 
 /**
- * Copies chunks that nobody else is at, one after the other; each one's rows and its mark commit together.
+ * Copies chunks that nobody else is at, one after the other; each one's rows and its mark commit together. Meanwhile the
+ * source's table is kept as it is by a transaction there, in which each chunk has a snapshot of its own.
  *
- * @param describe reads the table here; once for each chunk, which somebody may have altered meanwhile
+ * @param describe reads the table here; anew where somebody has altered it between two chunks
  * @param forMs no chunk begins after so many milliseconds; the first one does in any case
  * @returns undefined where no chunk is to be had; `collided` where its rows have to be written with care, the next time
  * @throws SourceChanged; BusyError where as many copies are at work as may be
@@ -76,75 +79,84 @@ export async function copyChunks(
   describe: () => Promise<RealTable>,
   forMs: number,
 ): Promise<CopyResult | 'collided' | undefined> {
+  const { source, target, deadline } = place;
+  const subject = subjectOf(job);
   const begun = performance.now();
   const sum = { rows: 0, bytes: 0 };
-  for (let longest = 0, last = begun; ; ) {
-    const chunk = await copyChunk(place, job, describe).catch((error) => {
-      if (error instanceof BusyError && last !== begun) return undefined;
-      throw error;
-    });
-    if (chunk === undefined || chunk === 'collided') return last === begun ? chunk : sum;
-    sum.rows += chunk.rows;
-    sum.bytes += chunk.bytes;
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-    if (now - begun >= forMs || !place.deadline.allows(SAFETY * longest)) return sum;
-  }
-}
-
-async function copyChunk(
-  { source, target, limit, deadline }: ChunkPlace,
-  job: CopyJob,
-  describe: () => Promise<RealTable>,
-): Promise<CopyResult | 'collided' | undefined> {
-  const subject = subjectOf(job);
-  let claimed: Chunk | undefined;
+  let chunks = 0;
+  let at: Chunk | undefined;
   try {
     return await transaction(
-      target,
-      async (_target, chunk: Chunk | undefined): Promise<CopyResult | Closing<CopyResult> | undefined> => {
-        claimed = chunk;
-        if (chunk === undefined) return undefined;
-        // Both databases are asked at the same time.
-        const described = describe();
-        described.catch(() => {});
-        const copied = await transaction(
-          source,
-          (_source, from: SourceTable) =>
-            keepingAlive(target, async () => pass(source, from, target, job, await described, chunk)),
-          {
-            begin: (statements) => sourceTable(source, job.sourceTable, `${statements}; ${TEXT_SETTINGS}`),
-            readOnly: true,
-            deadline,
-            statementTimeoutMs: LONGEST_CHUNK_MS,
-            subject,
-          },
-        );
-        // With the rows: a chunk is copied once, whatever happens.
-        return new Closing(
-          `update londiste.copy_chunk set done = clock_timestamp(), rows = ${copied.rows}, bytes = ${copied.bytes}
-            where job_id = ${job.id} and nr = ${chunk.nr}`,
-          () => copied,
-        );
+      source,
+      async (_source, from: SourceTable) => {
+        if (columnsOf(from) !== job.sourceColumns || (job.ranges === 'block' && from.file !== job.sourceFile))
+          throw new SourceChanged(job);
+        let known: { shape: string; real: Promise<RealTable> } | undefined;
+        const real = ({ shape }: Chunk) => {
+          if (known?.shape !== shape) known = { shape, real: describe() };
+          return known.real;
+        };
+        for (let longest = 0, last = begun; ; ) {
+          const copied = await copyChunk(place, from, job, real, (chunk) => (at = chunk));
+          if (copied === undefined) return chunks === 0 ? undefined : sum;
+          chunks++;
+          sum.rows += copied.rows;
+          sum.bytes += copied.bytes;
+          const now = performance.now();
+          longest = Math.max(longest, now - last);
+          last = now;
+          if (now - begun >= forMs || !deadline.allows(SAFETY * longest)) return sum;
+        }
       },
       {
-        begin: (statements) => claim(target, job, limit, statements),
+        begin: (statements) => sourceTable(source, job.sourceTable, `${statements}; ${TEXT_SETTINGS}`),
+        readOnly: true,
         deadline,
         statementTimeoutMs: LONGEST_CHUNK_MS,
         subject,
       },
     );
   } catch (error) {
+    if (error instanceof BusyError && chunks > 0) return sum;
     if (hasSqlState(error, '40P01')) throw new BusyError(`copy of ${job.destTable}`, { subject });
     if (!hasSqlState(error, '23505')) throw error;
-    if (job.ranges !== 'block' || !claimed || claimed.collided) throw new KeyTaken(job, error);
+    if (job.ranges !== 'block' || !at || at.collided) throw new KeyTaken(job, error);
     await target.query('update londiste.copy_chunk set collided = true where job_id = $1 and nr = $2', [
       job.id,
-      claimed.nr,
+      at.nr,
     ]);
-    return 'collided';
+    return chunks > 0 ? sum : 'collided';
   }
+}
+
+/** @param claimed is told of the chunk before anything is written; @returns undefined where no chunk is to be had */
+async function copyChunk(
+  { source, target, limit, deadline }: ChunkPlace,
+  from: SourceTable,
+  job: CopyJob,
+  real: (chunk: Chunk) => Promise<RealTable>,
+  claimed: (chunk: Chunk) => void,
+): Promise<CopyResult | undefined> {
+  return transaction(
+    target,
+    async (_target, chunk: Chunk | undefined): Promise<CopyResult | Closing<CopyResult> | undefined> => {
+      if (chunk === undefined) return undefined;
+      claimed(chunk);
+      const copied = await pass(source, from, target, job, await real(chunk), chunk);
+      // With the rows: a chunk is copied once, whatever happens.
+      return new Closing(
+        `update londiste.copy_chunk set done = clock_timestamp(), rows = ${copied.rows}, bytes = ${copied.bytes}
+          where job_id = ${job.id} and nr = ${chunk.nr}`,
+        () => copied,
+      );
+    },
+    {
+      begin: (statements) => claim(target, job, limit, statements),
+      deadline,
+      statementTimeoutMs: LONGEST_CHUNK_MS,
+      subject: subjectOf(job),
+    },
+  );
 }
 
 /**
@@ -172,11 +184,16 @@ async function claim(
     }
     ${takeSlot(limit)};
     select c.nr, c.lower_key as "lowerKey", c.upper_key as "upperKey", c.lower_block as "lowerBlock",
-           c.upper_block as "upperBlock", c.collided
+           c.upper_block as "upperBlock", c.collided,
+           concat_ws(' ',
+             (select string_agg(format('%s.%s', a.attnum, a.xmin), ' ' order by a.attnum)
+                from pg_catalog.pg_attribute a where a.attrelid = r.oid and a.attnum > 0),
+             (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = r.oid and i.indisprimary)) as shape
       from londiste.copy_chunk c
       join londiste.copy_job j on j.job_id = c.job_id
       left join londiste.copy_order o on o.job_id = j.job_id
       left join londiste.table_info t on t.queue_name = j.queue_name and t.table_name = j.table_name
+      left join pg_catalog.pg_class r on r.oid = to_regclass(${quoteLiteral(quoteQualified(job.destTable))})
      where c.job_id = ${job.id} and c.done is null and j.xmin = ${quoteLiteral(job.version)}::xid
        and coalesce(o.state, t.merge_state) = 'in-copy'
      order by c.nr for no key update of c skip locked limit 1`)) as unknown as pg.QueryResult[];
@@ -194,8 +211,6 @@ async function pass(
   real: RealTable,
   chunk: Chunk,
 ): Promise<CopyResult> {
-  if (columnsOf(from) !== job.sourceColumns || (job.ranges === 'block' && from.file !== job.sourceFile))
-    throw new SourceChanged(job);
   const columns = from.columns.filter(
     ({ column, generated }) => !generated && !real.columns.get(column)?.generated,
   );
@@ -233,9 +248,8 @@ async function pass(
   // A key that two chunks saw was changed meanwhile, and comes as an event. Of rows that were here before, the source's wins.
   const action = job.keepRows ? overwrite(names, real) : 'do nothing';
   const conflict = real.key.length === 0 ? '' : `on conflict (${quoteColumns(real.key)}) ${action}`;
-  await target.query(
-    `insert into ${real.quoted} (${list}) overriding system value select ${list} from pg_temp.londiste_chunk ${conflict}`,
-  );
+  const insert = `insert into ${real.quoted} (${list}) overriding system value select ${list} from pg_temp.londiste_chunk ${conflict}`;
+  await keepingAlive(source, () => target.query(insert));
   return copied;
 }
 

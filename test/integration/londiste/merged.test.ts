@@ -303,6 +303,7 @@ describe('the copy of a table that several sets fill', () => {
       await set.replay('standby', 'all');
     }
     await set.whole();
+    await set.tickAll();
     await set.replay('standby', 'all');
     expect(await rowsOf(set.at('standby'), 'item')).toEqual(await rowsOf(set.merger, 'item'));
   });
