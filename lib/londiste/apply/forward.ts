@@ -13,11 +13,20 @@ export class Forward {
   readonly #target: CopyTarget;
   readonly #keepIds: boolean;
   readonly #passes: (type: string) => boolean;
+  readonly #replaced: ReadonlyMap<string, Buffer>;
   readonly #bytes = new CopyBytes(FIRST_CAPACITY);
   #passing = false;
 
-  /** @param keepIds false where the queue gives the events ids of its own */
-  constructor(table: string, keepIds: boolean, passes: (type: string) => boolean) {
+  /**
+   * @param keepIds false where the queue gives the events ids of its own
+   * @param replaced data that events get instead of their own, by type
+   */
+  constructor(
+    table: string,
+    keepIds: boolean,
+    passes: (type: string) => boolean,
+    replaced: ReadonlyMap<string, Buffer>,
+  ) {
     const columns = 'ev_time, ev_type, ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_data';
     this.#target = {
       statement: `copy ${table} (${keepIds ? 'ev_id, ' : ''}${columns}) from stdin (format binary)`,
@@ -26,6 +35,7 @@ export class Forward {
     };
     this.#keepIds = keepIds;
     this.#passes = passes;
+    this.#replaced = replaced;
   }
 
   begin(head: EventHead): void {
@@ -37,10 +47,19 @@ export class Forward {
     bytes.bytes.writeInt16BE(this.#keepIds ? 8 : 7, bytes.length);
     head.bytes.copy(bytes.bytes, bytes.length + 2, from);
     bytes.length += 2 + head.bytes.length - from;
+    const data = this.#replaced.get(head.name.type);
+    if (data === undefined) return;
+    // The head ends with the length of the data.
+    bytes.bytes.writeInt32BE(data.length, bytes.length - 4);
+    this.#append(data, 0, data.length);
+    this.#passing = false;
   }
 
   piece(chunk: Buffer, start: number, end: number): void {
-    if (!this.#passing) return;
+    if (this.#passing) this.#append(chunk, start, end);
+  }
+
+  #append(chunk: Buffer, start: number, end: number): void {
     this.#bytes.reserve(end - start);
     chunk.copy(this.#bytes.bytes, this.#bytes.length, start, end);
     this.#bytes.length += end - start;

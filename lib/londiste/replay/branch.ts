@@ -3,12 +3,19 @@ import type { Client } from '../../postgres/connect.ts';
 import { Forward } from '../apply/forward.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import type { SourceBatch } from '../source-batch.ts';
+import { GLOBAL_WATERMARK } from './watermark.ts';
 
 /**
  * Where the node's events go on to: on a branch into its own queue, with their ids; on a leaf that is merged into a root, those
  * of tables into the combined queue, which numbers them. Needs the replication role `replica`.
+ *
+ * @param ownWatermark whoever reads from the branch hears of its global watermark instead of the root's
  */
-export async function forwarding(target: Client, state: NodeState): Promise<(() => Forward) | undefined> {
+export async function forwarding(
+  target: Client,
+  state: NodeState,
+  ownWatermark: boolean,
+): Promise<(() => Forward) | undefined> {
   const branch = state.node_type === 'branch';
   const into = branch ? state.queue : mergesInto(state);
   if (into === undefined) return undefined;
@@ -16,7 +23,10 @@ export async function forwarding(target: Client, state: NodeState): Promise<(() 
     into,
   ]);
   const passes = (type: string) => branch || !(type.startsWith('pgq.') || type.startsWith('londiste.'));
-  return () => new Forward(rows[0]!.table, branch, passes);
+  const replaced = ownWatermark
+    ? new Map([[GLOBAL_WATERMARK, Buffer.from(String(state.global_watermark))]])
+    : new Map<string, Buffer>();
+  return () => new Forward(rows[0]!.table, branch, passes, replaced);
 }
 
 /** The combined queue of this database that a leaf writes into. */

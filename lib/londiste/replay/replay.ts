@@ -17,6 +17,7 @@ import { holdFaultyTable } from './hold.ts';
 import { completeBatch, doneEvent, storeDoneEvent } from './progress.ts';
 import { obey } from './system-events.ts';
 import { WholeBatch } from './too-long.ts';
+import { GLOBAL_WATERMARK, synchronised, tellWatermark } from './watermark.ts';
 
 /** A batch, or a part of it, as it was committed on the node. */
 export interface ReplayedBatch {
@@ -256,7 +257,8 @@ class Replay {
           1_000,
           Math.min(LARGEST_PART, Math.floor((scope.deadline.remainingMs() / 1000) * SLOWEST_APPLY)),
         );
-        const forward = await forwarding(target, this.#state);
+        const ownWatermark = (await synchronised(target, this.#state)) !== undefined;
+        const forward = await forwarding(target, this.#state, ownWatermark);
         const applied = await transaction(
           this.#provider,
           async () => {
@@ -269,7 +271,9 @@ class Replay {
               strict: this.#settings.apply === 'strict',
               setAside: this.#settings.refusedEvents !== 'stop',
               forward,
-              onSystemEvent: (event) => obey(target, queue, event),
+              onSystemEvent: async (event) => {
+                if (!(ownWatermark && event.type === GLOBAL_WATERMARK)) await obey(target, queue, event);
+              },
             });
             await setAside(this.#provider, target, queue, batch, done.refused);
             return done;
@@ -317,8 +321,7 @@ class Replay {
     if (rows[0]?.due) {
       // A busy node is never idle: it looks at its tables as often as it tells of itself.
       await noteFaults(provider, this.#target, queue);
-      const { local_watermark: lowest } = await nodeState(this.#target, queue);
-      await provider.query('select pgq_node.set_subscriber_watermark($1, $2, $3)', [queue, node, lowest]);
+      await tellWatermark(this.#scope, provider, this.#target, batch, this.#state);
     }
     await provider.query('select pgq.finish_batch($1)', [batch.batch_id]);
   }
