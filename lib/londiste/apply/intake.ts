@@ -283,6 +283,7 @@ export class Intake implements EventSink {
     // Its bytes are on their way until then.
     await this.#lane.settle();
     this.#out.clear();
+    if (this.#out.held > 2 * WINDOW) this.#out.release();
     const stages = this.#stages.filter(({ empty }) => !empty);
     for (const stage of stages) stage.take(this.#out);
     for (const intake of this.#tables.values()) {

@@ -184,18 +184,22 @@ async function writeRows(client: Client, net: NetRows, mode: ApplyMode): Promise
   }
   let missing = 0;
   // A row that was deleted and inserted again was there before as well.
-  if (keyed && updates > 0 && settable.length > 0) {
+  if (keyed && updates > 0) {
     const there = 'n.l <> 2 and n.f <> 0';
     const assignments = settable.map((column) => `${quoteIdent(column)} = ${columnOf(stage, column)}`);
-    const updated = await changeRows(
-      client,
-      net,
-      there,
-      (from) =>
-        `update ${target(table)} t set ${assignments.join(', ')} from ${from} n where ${matches(stage)}`,
-    );
-    if (updated < updates) {
-      missing = updates - updated;
+    // A row that is all key has nothing to set, so nobody knows whether it was found.
+    const updated =
+      assignments.length === 0
+        ? undefined
+        : await changeRows(
+            client,
+            net,
+            there,
+            (from) =>
+              `update ${target(table)} t set ${assignments.join(', ')} from ${from} n where ${matches(stage)}`,
+          );
+    if (updated !== undefined) missing = updates - updated;
+    if (updated === undefined || missing > 0) {
       const added = table.missingRows === 'upsert' && !layout.partial ? there : `${there} and n.i`;
       await insert(`${added} and not exists (select from ${target(table)} t where ${matches(stage)})`);
     }

@@ -48,6 +48,15 @@ export class SegmentBytes {
   clear(): void {
     for (const bytes of [this.rows, this.deletes, this.inserts]) bytes.length = 0;
   }
+
+  /** Bytes of memory that it holds. */
+  get held(): number {
+    return this.rows.bytes.length + this.deletes.bytes.length + this.inserts.bytes.length;
+  }
+
+  release(): void {
+    for (const bytes of [this.rows, this.deletes, this.inserts]) bytes.shrink(FIRST_CAPACITY);
+  }
 }
 
 const NONE: Readonly<Outcomes> = { deletes: 0, expectedDeletes: 0, updates: 0, inserts: 0 };
