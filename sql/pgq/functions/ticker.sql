@@ -212,6 +212,9 @@ begin
             _ticks := (select t.ticks
                          from pgq._insert_ticks(_due, _last_ticks, _event_seqs, _first_events, _locked) t);
         exception
+            when read_only_sql_transaction then
+                -- a standby: no queue is at fault
+                raise;
             when others then
                 -- one of them is at fault: the others must not wait for it
                 _odd := _odd || array(select q.queue_name from pgq.queue q where q.queue_id = any (_due) order by 1);

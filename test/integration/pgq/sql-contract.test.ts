@@ -447,6 +447,15 @@ describe('ticker', () => {
     await expect(db.query("select pgq.ticker('x', 11, now(), 0)")).rejects.toThrow('tick_pkey');
   });
 
+  test('a ticker that may not write, on a standby perhaps, fails instead of warning for each queue', async () => {
+    const db = await testDatabase();
+    await db.query("select pgq.create_queue(n) from unnest(array['a', 'b']) n");
+    const client = await db.connect();
+    await client.query('begin read only');
+    await expect(client.query('select pgq.ticker()')).rejects.toMatchObject({ code: '25006' });
+    await client.query('rollback');
+  });
+
   test('one queue in a bad state does not stop the ticks of the others', async () => {
     const db = await testDatabase();
     const client = await db.connect();
