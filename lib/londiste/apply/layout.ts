@@ -1,5 +1,5 @@
 import { decodeRowChange } from '../../pgq/codecs/row-change.ts';
-import type { TextRow } from '../../pgq/codecs/urlencoded.ts';
+import { decodeUrlencoded, type TextRow } from '../../pgq/codecs/urlencoded.ts';
 import type { RowKind } from './event-type.ts';
 
 /** How the rows of some events are written: all of them the same way, so that one table takes them in. */
@@ -9,7 +9,7 @@ export interface Layout {
   partial: boolean;
   /** Columns of the key. */
   key: string[];
-  /** Columns of the row, in the order of the event. */
+  /** Columns of the row, in the order of {@link names}. */
   columns: string[];
   /** Column names as the bytes of an event have them. */
   names: Buffer[];
@@ -34,10 +34,19 @@ export const layoutId = (format: string, { row, key, partial }: DecodedRow): str
   [format, partial, ...key, '', ...Object.keys(row)].join('\0');
 
 export function layoutOf(format: RowKind['format'], data: string, { row, key, partial }: DecodedRow): Layout {
-  const columns = Object.keys(row);
-  const names =
-    format === 'urlencoded'
-      ? data.split('&').map((field) => field.replace(/=.*$/s, ''))
-      : columns.map((column) => JSON.stringify(column));
-  return { format, partial, key, columns, names: names.map((name) => Buffer.from(name)) };
+  if (format !== 'urlencoded') {
+    const columns = Object.keys(row);
+    return {
+      format,
+      partial,
+      key,
+      columns,
+      names: columns.map((column) => Buffer.from(JSON.stringify(column))),
+    };
+  }
+  // Not by the keys of the row: an object has a column called 2021 before all others, wherever the event has it.
+  const names = new Set(data.split('&').map((field) => field.replace(/=.*$/s, '')));
+  names.delete('');
+  const columns = [...names].flatMap((name) => Object.keys(decodeUrlencoded(name)));
+  return { format, partial, key, columns, names: Array.from(names, (name) => Buffer.from(name)) };
 }

@@ -33,14 +33,14 @@ export function encodeUrlencoded(row: TextRow): string {
 }
 
 /**
- * Reads a row.
+ * Reads a row. Empty parts are no columns; of two parts for one column the last counts.
  *
  * @throws URIError if a `%` is not followed by the hex digits of UTF-8 bytes
  */
 export function decodeUrlencoded(text: string): TextRow {
   const row: TextRow = {};
-  if (text === '') return row;
   for (const part of text.split('&')) {
+    if (part === '') continue;
     const equals = part.indexOf('=');
     if (equals < 0) setColumn(row, decode(part), null);
     else setColumn(row, decode(part.slice(0, equals)), decode(part.slice(equals + 1)));

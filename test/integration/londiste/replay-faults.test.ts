@@ -230,6 +230,8 @@ const TYPES: readonly [column: string, one: string, other: string][] = [
   ['t positive', '1', 'null'],
   ['u pair', `row(1, 'x,y')`, `row(null, '')`],
   ['"Odd ""name"" é" text', `'quoted'`, `'null'`],
+  ['"2021" text', `'five'`, 'null'],
+  ['"2020" text', `'six'`, `'seven'`],
   ['v bit varying', `B'101'`, `B''`],
   ['w money', `'$1.50'`, `'-$0.01'`],
   ['x tsvector', `'a:1 b:2'`, `''`],

@@ -85,6 +85,22 @@ describe.each(['urlencoded', 'json'] as const)('a row in %s', (name) => {
   });
 });
 
+it.each(['id=1&2021=five&2020=six', '&id=1&2021=one&2021=five&&2020=six'])(
+  'columns that are called by a number keep their values: %s',
+  (data) => {
+    const kind: RowKind = { kind: 'row', format: 'urlencoded', operation: 0, key: ['id'] };
+    const { columns, names } = layoutOf('urlencoded', data, decodeRow(kind, 'I:id', data, []));
+    expect(columns).toEqual(['id', '2021', '2020']);
+    const transcoder = new UrlencodedTranscoder(names);
+    const out = new CopyBytes(1000);
+    transcoder.begin(out);
+    const plain = 'id=1&2021=five&2020=six';
+    expect(transcoder.write(Buffer.from(plain), 0, plain.length)).toBe(plain.length);
+    expect(transcoder.finish()).toBe(true);
+    expect(readCopy(out)).toEqual(['1', 'five', 'six']);
+  },
+);
+
 it('numbers and booleans of JSON stand as they are written, null is NULL, spaces do not count', () => {
   const transcoder = new JsonTranscoder(['a', 'b', 'c', 'd'].map((column) => Buffer.from(`"${column}"`)));
   const out = new CopyBytes(1000);

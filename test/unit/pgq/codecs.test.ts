@@ -36,6 +36,10 @@ describe('urlencoded rows', () => {
     expect(decodeUrlencoded('a&b=')).toEqual({ a: null, b: '' });
     expect(decodeUrlencoded('')).toEqual({});
   });
+
+  it('may have empty parts and a column twice: the last one counts', () => {
+    expect(decodeUrlencoded('&a=1&&b=2&a=3&')).toEqual({ a: '3', b: '2' });
+  });
 });
 
 describe('JSON rows', () => {
