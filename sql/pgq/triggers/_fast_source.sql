@@ -6,7 +6,7 @@
 --             i_args  - arguments of the trigger, the queue's name first
 -- Returns:    PL/pgSQL
 -- Calls:      pgq._trigger_args, pgq._table_shape, pgq._listed_columns, pgq._trigger_expr, pgq._fast_data,
---             pgq._fast_same, pgq._fast_comparable, pgq._fast_shape, pgq._fast_events
+--             pgq._fast_plain, pgq._fast_same, pgq._fast_comparable, pgq._fast_shape, pgq._fast_events
 -- Tables:     reads queue
 create or replace function pgq._fast_source(i_table regclass, i_format text, i_level text, i_args text[])
 returns text language plpgsql volatile as $$
@@ -37,6 +37,7 @@ declare
   names constant text[] := '{ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}';
   varying text[] := '{ev_type,ev_data}';  -- fields that are not the same in every event
   constants text[];
+  plain record;
   op text;
   logged text;
   from_rows text;
@@ -137,8 +138,13 @@ begin
       if where_rows is not null then
         branches := branches || pg_catalog.format(E'    if not (%s) then\n      return null;\n    end if;\n', where_rows);
       end if;
+      plain := pgq._fast_plain(logged, cols, types, filled);
       for i in 1 .. 6 loop
-        if names[i] = any (varying) then
+        if i = 2 and i_format = 'logu' and args.exprs[i] is null and plain.condition is not null then
+          branches := branches || pg_catalog.format(
+            E'    if %s then\n      _ev_data := %s;\n    else\n      _ev_data := %s;\n    end if;\n',
+            plain.condition, plain.data, fields[i]);
+        elsif names[i] = any (varying) then
           branches := branches || pg_catalog.format(E'    _%s := %s;\n', names[i], fields[i]);
         else
           constants[i] := fields[i];
