@@ -3,7 +3,7 @@ import { seededRandom } from '../../../lib/local/emulator/faults.ts';
 import { busyShare, simulateDeployment, type Workload } from '../../../lib/local/simulation/deployment.ts';
 import { DURATIONS, ROUND_TRIP } from '../../../lib/local/simulation/durations.ts';
 import { Station, Timeline } from '../../../lib/local/simulation/engine.ts';
-import { PRICES, SECONDS_PER_MONTH } from '../../../lib/local/simulation/prices.ts';
+import { LIMITS, PRICES, SECONDS_PER_MONTH } from '../../../lib/local/simulation/prices.ts';
 
 /** Mean wait of Poisson arrivals at a station, simulated. */
 function meanWait(servers: number, arrivals: number, service: (random: () => number) => number): number {
@@ -98,6 +98,19 @@ describe('the simulated deployment agrees with arithmetic where there is any', (
     );
     expect(result.overloaded).toBe(true);
     expect(result.limits[0]!.share).toBeGreaterThan(0.9);
+  });
+
+  it('a consumer calls for its own next run as long as a batch outlasts the next tick', () => {
+    const chain = (eventsPerSecond: number) =>
+      simulateDeployment(workload({ queues: 1, eventsPerSecond })).limits.find(({ limit }) =>
+        limit.startsWith('recursion'),
+      )!;
+    // The tick that sends the ticks of its minute is followed by one of them, and no more.
+    expect(chain(100).use).toBe(2);
+    // Every batch takes longer than the time between two ticks: the chain goes on for as long as is simulated.
+    const outlasting = 1.1 / DURATIONS.consumePerEvent;
+    expect(chain(outlasting).use).toBeGreaterThan(LIMITS.recursionHops);
+    expect(chain(outlasting).share).toBeLessThan(1);
   });
 
   it('a copy costs its seconds, shared among the copiers', () => {
