@@ -7,10 +7,7 @@ import { logError, logger } from '../../platform/logger.ts';
 import type { StoredFile } from '../archive/archive.ts';
 import { type PullResult, pullWal } from '../pull/pull.ts';
 import { verifyUpload } from '../upload/register.ts';
-import { type ClusterScope, clusterScope, withArchive, withSource } from './scope.ts';
-
-/** Longer than a function lives, so that a lease ends by itself only when its owner was killed. Seconds. */
-const LEASE_SECONDS = 16 * 60;
+import { type ClusterScope, clusterScope, leaseSeconds, withArchive, withSource } from './scope.ts';
 
 /** One unit of archiving: the registration of an uploaded file, or one pull. */
 export async function archiveJob(job: JobOf<'wal-archive'>, scope: JobScope): Promise<readonly Wakeup[]> {
@@ -43,7 +40,7 @@ export async function archiveJob(job: JobOf<'wal-archive'>, scope: JobScope): Pr
 
 async function pullOnce(cluster: ClusterScope, scope: JobScope): Promise<PullResult> {
   return withSource(cluster, async (archive, source) => {
-    const fence = await cluster.checkpoint((checkpoint) => checkpoint.begin('pull', LEASE_SECONDS));
+    const fence = await cluster.checkpoint((checkpoint) => checkpoint.begin('pull', leaseSeconds(scope)));
     if (cluster.config.database !== undefined && fence === undefined) {
       throw new BusyError(`the archive of cluster ${cluster.name}`);
     }

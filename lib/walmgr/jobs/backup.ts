@@ -9,10 +9,7 @@ import { takeBackup } from '../backup/take.ts';
 import { writeCatalogue } from '../catalogue.ts';
 import type { WalJobKind } from '../checkpoint.ts';
 import { expire, planExpiry, type RetentionPolicy } from '../retention.ts';
-import { type ClusterScope, clusterScope, withArchive, withSource } from './scope.ts';
-
-/** Longer than a function lives. Seconds. */
-const LEASE_SECONDS = 16 * 60;
+import { type ClusterScope, clusterScope, leaseSeconds, withArchive, withSource } from './scope.ts';
 
 /** WAL that pull or push delivers comes within this time; after it the backup stays `waiting`. Milliseconds. */
 const WAIT_FOR_WAL_MS = 30_000;
@@ -27,10 +24,10 @@ const ENDING_MS = 5_000;
 export async function backupJob(job: JobOf<'backup'>, scope: JobScope): Promise<readonly Wakeup[]> {
   const cluster = clusterScope(job.cluster, scope);
   if (job.job === 'expire') {
-    await leased(cluster, 'expire', () => expireOnce(cluster, scope));
+    await leased(cluster, scope, 'expire', () => expireOnce(cluster, scope));
     return [];
   }
-  await leased(cluster, 'backup', () => backupOnce(cluster, scope));
+  await leased(cluster, scope, 'backup', () => backupOnce(cluster, scope));
   return [
     // The WAL up to the backup's end, without which it cannot be used.
     ...(cluster.config.pull
@@ -43,8 +40,13 @@ export async function backupJob(job: JobOf<'backup'>, scope: JobScope): Promise<
   ];
 }
 
-async function leased(cluster: ClusterScope, kind: WalJobKind, body: () => Promise<void>): Promise<void> {
-  const fence = await cluster.checkpoint((checkpoint) => checkpoint.begin(kind, LEASE_SECONDS));
+async function leased(
+  cluster: ClusterScope,
+  scope: JobScope,
+  kind: WalJobKind,
+  body: () => Promise<void>,
+): Promise<void> {
+  const fence = await cluster.checkpoint((checkpoint) => checkpoint.begin(kind, leaseSeconds(scope)));
   if (cluster.config.database !== undefined && fence === undefined) {
     throw new BusyError(`${kind} of cluster ${cluster.name}`);
   }

@@ -32,6 +32,14 @@ export function clusterScope(name: string, scope: JobScope): ClusterScope {
   };
 }
 
+/** Added to what an invocation has left, in seconds: it is killed within this time after its deadline. */
+const LEASE_MARGIN_SECONDS = 60;
+
+/** A lease that ends by itself only when its owner was killed, and soon after it would have ended. */
+export function leaseSeconds({ deadline }: JobScope): number {
+  return Math.max(0, deadline.remainingMs()) / 1000 + LEASE_MARGIN_SECONDS;
+}
+
 /** A replication connection to the cluster and its archive, closed afterwards. */
 export async function withSource<T>(
   cluster: ClusterScope,
