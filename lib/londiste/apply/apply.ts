@@ -92,24 +92,51 @@ async function applyRange(
   await applyRange(client, stages, events.slice(middle), options, missing);
 }
 
-async function applyOne(
+function applyOne(
   client: Client,
   { seq, stage }: StagedEvent,
   options: ExactOptions,
   missing: MissingCounts,
 ): Promise<void> {
   const range = { from: seq - 1n, to: seq + 1n };
-  const { refused } = options;
+  const event = { id: seq, name: stage.table.name, key: stage.layout.key };
+  return applyAlone(client, event, options.refused, async () =>
+    addCounts(missing, await applyNetEffect(client, [stage], range, options)),
+  );
+}
+
+/** One event, by its id, the table's name in the queue and the columns of its key. */
+interface LoneEvent {
+  id: bigint;
+  name: string;
+  key: readonly string[];
+}
+
+/**
+ * Applies a single event.
+ *
+ * @param refused takes it where it is refused; undefined: the batch stops there
+ * @throws SkytoolsError LONDISTE_EVENT_REFUSED
+ */
+export async function applyAlone(
+  client: Client,
+  event: LoneEvent,
+  refused: RefusedEvent[] | undefined,
+  apply: () => Promise<void>,
+): Promise<void> {
   if (refused) await client.query('savepoint londiste_event');
   try {
-    addCounts(missing, await applyNetEffect(client, [stage], range, options));
+    await apply();
     if (refused) await client.query('release savepoint londiste_event');
   } catch (error) {
     if (!isOfTheRows(error)) throw error;
-    if (refused === undefined) throw eventRefused(seq, stage, error);
+    if (refused === undefined) throw eventRefused(event, error);
     await client.query('rollback to savepoint londiste_event; release savepoint londiste_event');
     const why = toSkytoolsError(error);
-    refused.push({ event: seq, sqlstate: why instanceof PostgresError ? why.report.sqlstate : ROW_MISSING });
+    refused.push({
+      event: event.id,
+      sqlstate: why instanceof PostgresError ? why.report.sqlstate : ROW_MISSING,
+    });
   }
 }
 
@@ -122,15 +149,15 @@ export function isOfTheRows(error: unknown): boolean {
 }
 
 /** Names the event, its table and its key's columns, and no value. */
-function eventRefused(id: bigint, { table, layout }: Stage, cause: unknown): SkytoolsError {
+function eventRefused({ id, name, key: columns }: LoneEvent, cause: unknown): SkytoolsError {
   const why = toSkytoolsError(cause);
-  const key = layout.key.length > 0 ? ` (key ${layout.key.join(', ')})` : '';
+  const key = columns.length > 0 ? ` (key ${columns.join(', ')})` : '';
   return new SkytoolsError(
     'LONDISTE_EVENT_REFUSED',
-    `event ${id} of ${table.name}${key} is refused: ${why.message}`,
+    `event ${id} of ${name}${key} is refused: ${why.message}`,
     {
       cause: why,
-      subject: { table: table.name, event: String(id) },
+      subject: { table: name, event: String(id) },
       hint: 'correct the row or the table here; refusedEvents: set-aside puts such events into londiste.dead_event instead',
     },
   );

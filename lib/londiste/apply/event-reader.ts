@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 
 /** Fields in the order of {@link eventQuery}. */
 const FIELDS = 9;
+const TIME = 2;
 const TYPE = 3;
 const EXTRA1 = 4;
 const DATA = FIELDS - 1;
@@ -39,6 +40,13 @@ export class EventHead {
   readonly at = new Int32Array(FIELDS);
   /** Bytes of the data; -1: NULL. */
   dataBytes = -1;
+
+  /** ev_time as ISO 8601 in UTC: the binary form is microseconds since 2000. */
+  get time(): string {
+    const microseconds = this.bytes.readBigInt64BE(this.at[TIME]! + 4);
+    const milliseconds = new Date(Number(microseconds / 1000n) + Date.UTC(2000, 0, 1)).toISOString();
+    return `${milliseconds.slice(0, -1)}${String(microseconds % 1000n).padStart(3, '0')}Z`;
+  }
 
   /** A text field. */
   text(field: number): string | null {

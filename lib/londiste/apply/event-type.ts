@@ -1,3 +1,17 @@
+/** An event as its queue has it. */
+export interface QueueEvent {
+  id: bigint;
+  /** ISO 8601 in UTC, with microseconds. */
+  time: string;
+  type: string;
+  data: string;
+  /** Of rows and of TRUNCATE: the table's name in the queue. */
+  extra1: string | null;
+  extra2: string | null;
+  extra3: string | null;
+  extra4: string | null;
+}
+
 /** What an ev_type says of its event. */
 export type EventKind = RowKind | { kind: 'truncate' } | { kind: 'system' };
 

@@ -4,7 +4,7 @@ import { SkytoolsError } from '../../platform/errors.ts';
 import type { OneText, RealTable } from '../tables.ts';
 import { CopySinks } from './copy-sinks.ts';
 import type { EventHead, EventName, EventSink } from './event-reader.ts';
-import { type EventKind, eventKind, type RowKind } from './event-type.ts';
+import { type EventKind, eventKind, type QueueEvent, type RowKind } from './event-type.ts';
 import type { Forward } from './forward.ts';
 import { KeyIndex } from './key-index.ts';
 import { Lane } from './lane.ts';
@@ -12,19 +12,11 @@ import { type DecodedRow, decodeRow, type Layout, layoutId, layoutOf } from './l
 import { SegmentBytes, Stage } from './stage.ts';
 import { room } from './transcode.ts';
 
-/** An event that is not about one row. */
-export interface SystemEvent {
-  id: bigint;
-  type: string;
-  data: string;
-  extra1: string | null;
-  extra2: string | null;
-  extra3: string | null;
-}
-
 export interface IntakeOptions {
   target: pg.Client;
   tables: () => ReadonlyMap<string, RealTable>;
+  /** Whether events of this name are looked at one by one. */
+  isHooked: (table: string) => boolean;
   /** Every event as a row of its own, its values as text. */
   exact: boolean;
   /** Rows that are new may go to their table at once. */
@@ -33,7 +25,7 @@ export interface IntakeOptions {
   /** Applies the rows that are staged. */
   apply: (stages: readonly Stage[]) => Promise<void>;
   /** An event that has to see what came before applied, and to be done before what follows. */
-  between: (event: SystemEvent, kind: EventKind) => Promise<void>;
+  between: (event: QueueEvent, kind: EventKind) => Promise<void>;
 }
 
 /** Bytes of rows from which on a segment is applied, if nothing else is just now. */
@@ -70,6 +62,8 @@ class TableIntake {
 /** Where events of one name go. */
 interface Route {
   kind: EventKind;
+  /** Each of them is a point at which the batch is split. */
+  hooked: boolean;
   /** Undefined where the table is not of this node, or the event of no table. */
   intake: TableIntake | undefined;
   /** What the last event of a row had as its layout. */
@@ -135,6 +129,7 @@ export class Intake implements EventSink {
   #take(head: EventHead, chunk: Buffer, start: number, end: number): Promise<void> | undefined {
     if (head.hidden) return undefined;
     const route = this.#routeOf(head.name);
+    if (route.hooked) return this.#between(head, route.kind, chunk.toString('utf8', start, end));
     if (route.kind.kind === 'row') {
       return route.intake && this.#row(route, route.intake, route.kind, head, chunk, start, end);
     }
@@ -148,6 +143,7 @@ export class Intake implements EventSink {
     const kind = eventKind(name.type);
     const route = {
       kind,
+      hooked: kind.kind !== 'system' && name.extra1 !== null && this.#options.isHooked(name.extra1),
       intake: kind.kind === 'system' ? undefined : this.#intakeOf(name.extra1),
       stage: undefined,
     };
@@ -318,13 +314,15 @@ export class Intake implements EventSink {
   }
 
   async #between(head: EventHead, kind: EventKind, data: string): Promise<void> {
-    const event: SystemEvent = {
+    const event: QueueEvent = {
       id: head.id,
+      time: head.time,
       type: head.name.type,
       data,
       extra1: head.name.extra1,
       extra2: head.text(5),
       extra3: head.text(6),
+      extra4: head.text(7),
     };
     await this.finish();
     await this.#options.between(event, kind);
@@ -341,9 +339,9 @@ export class Intake implements EventSink {
     this.#passing = undefined;
     if (head.hidden) return undefined;
     const route = this.#routeOf(head.name);
-    const { kind, intake } = route;
-    if (kind.kind !== 'system' && intake === undefined) return undefined;
-    if (kind.kind !== 'row' || kind.format === 'sql') {
+    const { kind, intake, hooked } = route;
+    if (kind.kind !== 'system' && intake === undefined && !hooked) return undefined;
+    if (hooked || kind.kind !== 'row' || kind.format === 'sql') {
       this.#passing = { how: 'collect', parts: [] };
       return undefined;
     }

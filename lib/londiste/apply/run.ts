@@ -1,12 +1,20 @@
 import type pg from 'pg';
+import type { Client } from '../../postgres/connect.ts';
 import { copyOut } from '../../postgres/copy.ts';
 import { quoteLiteral } from '../../postgres/quote.ts';
 import type { RealTable } from '../tables.ts';
-import { addCounts, applyExactly, isOfTheRows, type MissingCounts, type RefusedEvent } from './apply.ts';
+import {
+  addCounts,
+  applyAlone,
+  applyExactly,
+  isOfTheRows,
+  type MissingCounts,
+  type RefusedEvent,
+} from './apply.ts';
 import { eventQuery, readEvents } from './event-reader.ts';
-import type { EventKind } from './event-type.ts';
+import type { EventKind, QueueEvent } from './event-type.ts';
 import type { Forward } from './forward.ts';
-import { Intake, type SystemEvent } from './intake.ts';
+import { Intake } from './intake.ts';
 import { applyNetEffect } from './net-effect.ts';
 
 /**
@@ -15,6 +23,9 @@ import { applyNetEffect } from './net-effect.ts';
  */
 export const APPLY_SETTINGS = `select londiste.set_session_replication_role('replica', true),
   set_config('work_mem', '64MB', true), set_config('jit', 'off', true)`;
+
+/** The hook of a table's handler, with the handler's arguments bound. */
+export type TableHook = (client: Client, event: QueueEvent) => Promise<void>;
 
 export interface ApplyRun {
   /** An open batch of the provider. */
@@ -25,6 +36,8 @@ export interface ApplyRun {
   limit?: number | undefined;
   /** The tables that rows go to; asked again after an event that may have changed them. */
   tables: () => Promise<ReadonlyMap<string, RealTable>>;
+  /** Tables whose handler looks at each event, as it is then asked for `tables`. */
+  hooks?: (() => ReadonlyMap<string, TableHook>) | undefined;
   /** See ApplyMode. */
   idempotent: boolean;
   /** Every event by itself. */
@@ -34,7 +47,7 @@ export interface ApplyRun {
   /** Where all events go as well, in every attempt anew. */
   forward?: (() => Forward) | undefined;
   /** Called for each event that is neither of a row nor a TRUNCATE, in its place among the rows. */
-  onSystemEvent: (event: SystemEvent) => Promise<void>;
+  onSystemEvent: (event: QueueEvent) => Promise<void>;
 }
 
 export interface Applied {
@@ -80,9 +93,11 @@ async function attempt(
   const refused: RefusedEvent[] = [];
   let tables = await run.tables();
   const forward = run.forward?.();
+  const hookOf = (name: string | null) => named(run.hooks?.(), name);
   const intake = new Intake({
     target,
     tables: () => tables,
+    isHooked: (name) => hookOf(name) !== undefined,
     exact,
     direct: !exact && !run.idempotent,
     forward,
@@ -95,6 +110,13 @@ async function attempt(
       }
     },
     between: async (event, kind) => {
+      const hook = kind.kind === 'system' ? undefined : hookOf(event.extra1);
+      if (hook !== undefined) {
+        const alone = { id: event.id, name: event.extra1!, key: [] };
+        return applyAlone(target, alone, exact && run.setAside ? refused : undefined, () =>
+          hook(target, event),
+        );
+      }
       await between(target, run, tables, event, kind);
       if (kind.kind === 'system') tables = await run.tables();
     },
@@ -115,15 +137,18 @@ async function between(
   target: pg.Client,
   run: ApplyRun,
   tables: ReadonlyMap<string, RealTable>,
-  event: SystemEvent,
+  event: QueueEvent,
   kind: EventKind,
 ): Promise<void> {
   if (kind.kind === 'system') return run.onSystemEvent(event);
-  const name = event.extra1 ?? '';
-  const table = tables.get(name) ?? tables.get(`public.${name}`);
+  const table = named(tables, event.extra1);
   if (table !== undefined && !table.ignoresTruncate)
     await target.query(`truncate ${table.only}${table.quoted} cascade`);
 }
+
+/** What is known by a table's name, as an event has it: without a schema it is of `public`. */
+const named = <T>(known: ReadonlyMap<string, T> | undefined, name: string | null): T | undefined =>
+  known?.get(name ?? '') ?? known?.get(`public.${name}`);
 
 /** Memory for sorting the events of a batch by their ids, in which they mostly stand. */
 const SORT_MEMORY = `set_config('work_mem', '64MB', true)`;
@@ -140,7 +165,9 @@ async function batchQuery(
   );
   const wanted = [
     ...(run.after === undefined ? [] : [`ev_id > ${run.after}`]),
-    ...(onlyTheirs ? [`(${ofTables([...tables.keys()])} or ${NOT_OF_A_TABLE})`] : []),
+    ...(onlyTheirs
+      ? [`(${ofTables([...tables.keys(), ...(run.hooks?.().keys() ?? [])])} or ${NOT_OF_A_TABLE})`]
+      : []),
   ];
   const where = wanted.length > 0 ? ` where ${wanted.join(' and ')}` : '';
   return eventQuery(rows[0]!.sql, hiddenSql([...tables.values()]), where, run.limit);

@@ -1,6 +1,6 @@
 import { SkytoolsError } from '../../platform/errors.ts';
 import type { Client } from '../../postgres/connect.ts';
-import type { SystemEvent } from '../apply/intake.ts';
+import type { QueueEvent } from '../apply/event-type.ts';
 import { call } from '../errors.ts';
 import { executeScript } from './execute.ts';
 
@@ -9,7 +9,7 @@ import { executeScript } from './execute.ts';
  *
  * @throws SkytoolsError LONDISTE_EVENT_UNKNOWN, LONDISTE_EVENT_MISPLACED
  */
-export async function obey(client: Client, queue: string, event: SystemEvent): Promise<void> {
+export async function obey(client: Client, queue: string, event: QueueEvent): Promise<void> {
   if (event.type.startsWith('pgq.')) return obeyCascade(client, queue, event);
   switch (event.type) {
     case 'londiste.add-table':
@@ -37,7 +37,7 @@ export async function obey(client: Client, queue: string, event: SystemEvent): P
   }
 }
 
-async function obeyCascade(client: Client, queue: string, event: SystemEvent): Promise<void> {
+async function obeyCascade(client: Client, queue: string, event: QueueEvent): Promise<void> {
   if (event.type === 'pgq.tick-id') {
     await call(client, 'pgq_node.set_partition_watermark($1, $2, $3)', [queue, event.extra1, event.data]);
     return;
@@ -72,7 +72,7 @@ async function obeyCascade(client: Client, queue: string, event: SystemEvent): P
   }
 }
 
-const unknown = (queue: string, event: SystemEvent) =>
+const unknown = (queue: string, event: QueueEvent) =>
   new SkytoolsError(
     'LONDISTE_EVENT_UNKNOWN',
     `event ${event.id} of type ${event.type} is none of a replicated set`,

@@ -7,6 +7,7 @@ test('a handler and its arguments are read as the original writes them, and writ
     'qtable',
     'londiste(ignore_truncate=1)',
     'londiste(encoding=utf8&ignore_truncate=0)',
+    'qsplitter(queue=any+text)',
   ])
     expect(formatHandler(parseHandler(text))).toBe(text);
   expect(parseHandler('londiste(encoding=utf8,ignore_truncate=1)').arguments).toEqual({
@@ -27,7 +28,13 @@ test('a subscription without a handler has the default one; the key may be the o
 test('an unknown handler, argument or value is refused by name', () => {
   for (const text of ['nop', '', 'bulk(method=1)'])
     expect(() => parseHandler(text)).toThrow(expect.objectContaining({ code: 'LONDISTE_HANDLER_UNKNOWN' }));
-  for (const text of ['vtable(x=1)', 'londiste(ignore_truncate=2)', 'londiste(ignore_truncate)'])
+  for (const text of [
+    'qsplitter',
+    'qsplitter(queue)',
+    'vtable(x=1)',
+    'londiste(ignore_truncate=2)',
+    'londiste(ignore_truncate)',
+  ])
     expect(() => parseHandler(text)).toThrow(expect.objectContaining({ code: 'LONDISTE_HANDLER_ARGUMENT' }));
 });
 

@@ -13,15 +13,23 @@ export function registerHandlerCommands(cli: Cli, group: Command): void {
       ['skytools londiste show-handlers vtable', 'one of them'],
     ],
     async (context, names) => {
-      const { HANDLERS, useHandler } = await import('../../../londiste/handlers/registry.ts');
-      const chosen = names.length === 0 ? HANDLERS : names.map((name) => useHandler(name).handler);
-      if (context.json) return context.record(chosen, []);
-      for (const { name, aliases, summary, arguments: given } of chosen) {
+      const { findHandler, HANDLERS } = await import('../../../londiste/handlers/registry.ts');
+      const chosen = names.length === 0 ? HANDLERS : names.map((name) => findHandler(name));
+      if (context.json) {
+        const known = chosen.map(({ onEvent, ...handler }) => ({
+          ...handler,
+          eachEvent: onEvent !== undefined,
+        }));
+        return context.record(known, []);
+      }
+      for (const { name, aliases, summary, arguments: given, onEvent } of chosen) {
         context.write(`${[name, ...aliases].join(', ')}\n  ${summary}\n`);
-        for (const argument of given)
-          context.write(
-            `  ${argument.name}=${argument.values.join('|')}  ${argument.meaning} (default ${argument.default})\n`,
-          );
+        if (onEvent) context.write('  looks at each event: the batch is split there\n');
+        for (const argument of given) {
+          const must = argument.default === undefined ? 'required' : `default ${argument.default}`;
+          const values = argument.values?.join('|') ?? '…';
+          context.write(`  ${argument.name}=${values}  ${argument.meaning} (${must})\n`);
+        }
       }
     },
   );
