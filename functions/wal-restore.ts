@@ -1,6 +1,6 @@
 import type { LambdaFunctionURLEvent, LambdaFunctionURLResult } from 'aws-lambda';
 import { bundledConfig } from '../lib/platform/config.ts';
-import { logger } from '../lib/platform/logger.ts';
+import { logError } from '../lib/platform/logger.ts';
 import { answerDownload } from '../lib/walmgr/upload/answer.ts';
 
 /** A recovering host asks for one WAL file; it gets a URL to read it from, or 404 if the archive has none. */
@@ -11,6 +11,6 @@ export async function handler(event: LambdaFunctionURLEvent): Promise<LambdaFunc
     body,
     event.headers['x-skytools-signature'] ?? '',
   );
-  if (answer.status >= 500) logger.error('wal request failed', { reason: answer.body.trim() });
+  if (answer.status >= 500 && answer.problem) logError('wal request failed', answer.problem);
   return { statusCode: answer.status, headers: { 'content-type': 'text/plain' }, body: answer.body };
 }

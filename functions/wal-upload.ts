@@ -11,7 +11,6 @@ export async function handler(event: LambdaFunctionURLEvent): Promise<LambdaFunc
     body,
     event.headers['x-skytools-signature'] ?? '',
   );
-  if (answer.status !== 200)
-    logger.warn('upload refused', { status: answer.status, reason: answer.body.trim() });
+  if (answer.problem) logger.warn('upload refused', { problem: answer.problem.toJSON() });
   return { statusCode: answer.status, headers: { 'content-type': 'text/plain' }, body: answer.body };
 }

@@ -1,4 +1,5 @@
-import { logger, MetricUnit, metrics } from '../../platform/logger.ts';
+import { SkytoolsError } from '../../platform/errors.ts';
+import { logError, logger, MetricUnit, metrics } from '../../platform/logger.ts';
 import type { Client } from '../../postgres/connect.ts';
 import type { MissingCounts, RefusedEvent } from '../apply/apply.ts';
 import { type TableFault, tableFaults } from '../drift.ts';
@@ -79,13 +80,16 @@ const LOST = 'changes were lost';
 
 /**
  * Looks for faults of the subscribed tables and keeps them with the tables, each with its next step; one that is mended goes,
- * unless changes were lost by it, or the table stands behind because of it. Sets the figure of the alarm.
+ * unless changes were lost by it, or the table stands behind because of it. Sets the figure of the alarm. However many tables
+ * there are, it takes the same few statements, and one more for each whose fault is another than before.
  */
 export async function noteFaults(provider: Client, target: Client, queue: string): Promise<void> {
   const tables = await subscriptions(target, queue);
-  const found = await tableFaults(provider, target, queue, tables);
+  const found = Map.groupBy(await tableFaults(provider, target, queue, tables), ({ table }) => table);
+  const states = new Map(tables.map(({ name, state }) => [name, state]));
   const { rows } = await target.query<{ name: string; fault: string | null; held: boolean }>(
-    `select t.table_name as name, h.fault, londiste.is_held(t.queue_name, t.table_name) as held
+    `select t.table_name as name, h.fault,
+            t.merge_state is not distinct from 'catching-up' and londiste.is_held(t.queue_name, t.table_name) as held
        from londiste.table_info t
        left join londiste.table_health h on h.queue_name = t.queue_name and h.table_name = t.table_name
       where t.queue_name = $1 and t.local`,
@@ -93,10 +97,9 @@ export async function noteFaults(provider: Client, target: Client, queue: string
   );
   let faulty = 0;
   for (const { name, fault: before, held } of rows) {
-    const state = tables.find((table) => table.name === name)?.state;
-    const now = [...found.filter(({ table }) => table === name).map(described)].join('; ') || null;
+    const now = found.get(name)?.map(described).join('; ');
     const kept =
-      before?.startsWith(LOST) && (state === 'ok' || held)
+      before?.startsWith(LOST) && (states.get(name) === 'ok' || held)
         ? `${LOST}: its trigger at the provider was missing or disabled; skytools londiste resync ${queue} ${name}`
         : held
           ? before
@@ -106,10 +109,26 @@ export async function noteFaults(provider: Client, target: Client, queue: string
     if (fault === before) continue;
     await storeFault(target, queue, name, fault);
     if (fault === null) logger.info('table is whole again', { queue, table: name });
-    else logger.error('table has a fault', { queue, table: name, fault });
+    else logFault('LONDISTE_TABLE_FAULTY', 'table has a fault', queue, name, fault);
   }
   countFaulty(faulty);
 }
+
+/** @param fault as it is stored: with its next step */
+export const logFault = (
+  code: 'LONDISTE_TABLE_FAULTY' | 'LONDISTE_TABLE_HELD',
+  message: string,
+  queue: string,
+  table: string,
+  fault: string,
+): void =>
+  logError(
+    message,
+    new SkytoolsError(code, `${table}: ${fault}`, {
+      subject: { queue, table },
+      hint: `do what it says; skytools londiste status ${queue} shows it until then`,
+    }),
+  );
 
 const described = ({ problem, hint, losesChanges }: TableFault) =>
   `${losesChanges ? `${LOST}: ` : ''}${problem}: ${hint}`;

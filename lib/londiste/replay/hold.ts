@@ -1,14 +1,13 @@
 import type pg from 'pg';
 import type { Deadline } from '../../platform/deadline.ts';
 import { SkytoolsError } from '../../platform/errors.ts';
-import { logger } from '../../platform/logger.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { copyConsumer, storeJob } from '../copy/plan.ts';
 import { columnFaults } from '../drift.ts';
 import { hold, type NodeState } from '../node-state.ts';
 import type { SourceBatch } from '../source-batch.ts';
 import { subscriptions } from '../tables.ts';
-import { countFaulty, storeFault } from './health.ts';
+import { countFaulty, logFault, storeFault } from './health.ts';
 
 /** Errors that one table's shape is the reason of: the others can go on without it. */
 const OF_ITS_SHAPE = new Set([
@@ -89,7 +88,7 @@ export async function holdFaultyTable(held: Held, error: unknown): Promise<boole
     { deadline, subject: { queue, table: name } },
   );
   if (taken) {
-    logger.error('table is held back by its fault, the others go on', { queue, table: name, fault });
+    logFault('LONDISTE_TABLE_HELD', 'table is held back by its fault, the others go on', queue, name, fault);
     countFaulty(1);
   }
   return taken;

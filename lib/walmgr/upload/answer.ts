@@ -13,6 +13,8 @@ import { clusterOfBody, readDownloadRequest, readUploadRequest } from './request
 export interface TextAnswer {
   status: number;
   body: string;
+  /** Why it is not what was asked for. */
+  problem?: SkytoolsError;
 }
 
 /** How long a URL to read one segment lasts, in seconds. */
@@ -79,6 +81,10 @@ async function answering(body: () => Promise<TextAnswer>): Promise<TextAnswer> {
   } catch (error) {
     if (!(error instanceof SkytoolsError)) throw error;
     // 5xx, never 404: a fault must not look like "there is no such file".
-    return { status: STATUS[error.code] ?? 503, body: `error ${error.code} ${error.message}\n` };
+    return {
+      status: STATUS[error.code] ?? 503,
+      body: `error ${error.code} ${error.message}\n`,
+      problem: error,
+    };
   }
 }
