@@ -88,7 +88,7 @@ export const functions: readonly FunctionSpec[] = [
     triggers: [{ queue: 'replay', batchSize: 1, maximumConcurrency: 10 }],
     concurrency: 10,
     connections: 2,
-    sends: ['replay'],
+    sends: ['replay', 'copy'],
     connects: true,
     hints: 'none',
   },

@@ -45,13 +45,14 @@ export interface Held {
 /**
  * Law 7: locks the position of a cascaded consumer for the transaction and reads it. Whoever comes second ends quietly.
  *
+ * @param wait for who holds it now, as long as the transaction's lock time-out allows
  * @throws BusyError where another transaction holds it; SkytoolsError LONDISTE_NODE_MISSING
  */
-export async function hold(client: Client, queue: string, consumer: string): Promise<Held> {
+export async function hold(client: Client, queue: string, consumer: string, wait = false): Promise<Held> {
   try {
     const { rows } = await client.query<Held>(
       `select last_tick_id as completed, provider_node as provider, paused
-         from pgq_node.local_state where queue_name = $1 and consumer_name = $2 for update nowait`,
+         from pgq_node.local_state where queue_name = $1 and consumer_name = $2 for update ${wait ? '' : 'nowait'}`,
       [queue, consumer],
     );
     if (rows[0]) return rows[0];

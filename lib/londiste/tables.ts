@@ -2,6 +2,7 @@ import { decodeUrlencoded } from '../pgq/codecs/urlencoded.ts';
 import { SkytoolsError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
 import { quoteQualified } from '../postgres/quote.ts';
+import type { TableHook } from './apply/run.ts';
 import { handlerOf } from './handlers/registry.ts';
 import type { MissingRows, NodeSettings } from './settings.ts';
 
@@ -48,6 +49,16 @@ export async function subscriptions(client: Client, queue: string, table?: strin
  */
 export const holdsRows = (table: Subscription): boolean => handlerOf(table.attributes).handler.holdsRows;
 
+/**
+ * What looks at each of the table's events, if its handler does.
+ *
+ * @throws UsageError LONDISTE_HANDLER_UNKNOWN, LONDISTE_HANDLER_ARGUMENT
+ */
+export function hookOf(table: Subscription): TableHook | undefined {
+  const { handler, arguments: given } = handlerOf(table.attributes);
+  return handler.onEvent && ((client, event) => handler.onEvent!(client, event, given));
+}
+
 /** A column of a real table. */
 interface Column {
   /** Type to cast text to, without a length: a cast would cut silently where an assignment complains. */
@@ -88,18 +99,22 @@ export async function realTable(
   table: Subscription,
   settings: NodeSettings,
 ): Promise<RealTable> {
-  const quoted = quoteQualified(table.dest);
-  const { rows } = await client.query<{
-    column: string;
-    type: string;
-    generated: string;
-    identity: string;
-    texts: OneText | null;
-    kind: string;
-    plain: boolean;
-    key: number | null;
-  }>(
-    `select a.attname as column, format_type(a.atttypid, -1) as type, a.attgenerated as generated,
+  return (await realTables(client, [table], settings))[0]!;
+}
+
+/**
+ * Reads the shapes of any number of tables with one statement.
+ *
+ * @throws SkytoolsError LONDISTE_TABLE_MISSING, of the first that is
+ */
+export async function realTables(
+  client: Client,
+  tables: readonly Subscription[],
+  settings: NodeSettings,
+): Promise<RealTable[]> {
+  if (tables.length === 0) return [];
+  const { rows } = await client.query<ColumnRow>(
+    `select d.nr::int4 as nr, a.attname as column, format_type(a.atttypid, -1) as type, a.attgenerated as generated,
             a.attidentity as identity, c.relkind as kind,
             c.relkind in ('r', 'p') and not c.relhasrules and not c.relrowsecurity as plain,
             case when a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then 'integer'
@@ -107,14 +122,33 @@ export async function realTable(
                  when a.atttypid in ('text'::regtype, 'varchar'::regtype) and l.collisdeterministic then 'text'
                  end as texts,
             array_position((i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum) as key
-       from pg_catalog.pg_class c
+       from unnest($1::text[]) with ordinality d (quoted, nr)
+       join pg_catalog.pg_class c on c.oid = to_regclass(d.quoted)
        join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
        left join pg_catalog.pg_collation l on l.oid = a.attcollation
        left join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisprimary
-      where c.oid = to_regclass($1)
       order by a.attnum`,
-    [quoted],
+    [tables.map(({ dest }) => quoteQualified(dest))],
   );
+  const shapes = Map.groupBy(rows, ({ nr }) => nr);
+  return tables.map((table, index) => describe(table, shapes.get(index + 1) ?? [], settings));
+}
+
+/** A column of one of the tables asked for. */
+interface ColumnRow {
+  /** Which of them, from 1. */
+  nr: number;
+  column: string;
+  type: string;
+  generated: string;
+  identity: string;
+  texts: OneText | null;
+  kind: string;
+  plain: boolean;
+  key: number | null;
+}
+
+function describe(table: Subscription, rows: readonly ColumnRow[], settings: NodeSettings): RealTable {
   if (rows.length === 0) {
     throw new SkytoolsError(
       'LONDISTE_TABLE_MISSING',
@@ -128,7 +162,7 @@ export async function realTable(
   return {
     name: table.name,
     dest: table.dest,
-    quoted,
+    quoted: quoteQualified(table.dest),
     only: rows[0]!.kind === 'p' ? '' : 'only ',
     columns: new Map(
       rows.map(({ column, type, generated, identity, texts }) => [

@@ -5,7 +5,7 @@ import { nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { expand, qualified } from './names.ts';
 import { rowsAbove, syncList } from './provider.ts';
-import { type AddTable, addTable, missingObjects } from './tables.ts';
+import { type AddTable, missingObjects, subscribeTable } from './tables.ts';
 
 export interface AddTables extends Omit<AddTable, 'table'> {
   /** Names and masks. */
@@ -33,7 +33,7 @@ export interface AddedTable {
  * Subscribes tables, one transaction each.
  *
  * @param heard called after each table
- * @throws UsageError LONDISTE_NOTHING_NAMED, LONDISTE_TABLE_NOT_AVAILABLE, and those of {@link addTable}
+ * @throws UsageError LONDISTE_NOTHING_NAMED, LONDISTE_TABLE_NOT_AVAILABLE, and those of {@link subscribeTable}
  */
 export async function addTables(
   scope: NodeScope,
@@ -94,10 +94,11 @@ export async function addTables(
   }
 
   for (const table of names) {
+    const source =
+      !isRoot && handler.holdsRows
+        ? await rowsAbove(scope, client, queue, state, qualified(table), options.copyNode)
+        : undefined;
     const needsRows = !isRoot && handler.holdsRows && !options.expectSync;
-    const source = needsRows
-      ? await rowsAbove(scope, client, queue, state, table, options.copyNode)
-      : undefined;
     if (needsRows && source === undefined && skipNonExisting) {
       note(
         table,
@@ -128,7 +129,7 @@ export async function addTables(
       note(table, 'would add', `${table}: ${steps.join(', ')}`);
       continue;
     }
-    const answer = await addTable(scope, client, { queue, table, ...options });
+    const answer = await subscribeTable(scope, client, state, { queue, table, ...options }, source);
     note(table, 'added', answer.ret_note ?? '', answer.left);
   }
   return done;

@@ -51,7 +51,7 @@ async function rowsAt(
   table: string,
 ): Promise<{ source: RowSource | undefined; above: string | undefined }> {
   const state = await nodeState(client, queue);
-  const there = (await subscriptions(client, queue)).find(({ name }) => name === table);
+  const [there] = await subscriptions(client, queue, table);
   return {
     source:
       there !== undefined && holdsRows(there)

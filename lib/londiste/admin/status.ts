@@ -150,13 +150,24 @@ function detailsOf(state: NodeStatus, seconds: (value: number | null) => string)
     `Lag: ${seconds(state.lagSeconds) || 'unknown'}, Tick: ${[state.tick, ...flags].join(', ')}`,
     ...(attributes.length > 0 ? [`Attr: ${attributes.join(', ')}`] : []),
     ...(state.error ? [`ERR: ${state.error.split('\n')[0]}`] : []),
-    ...state.copying.map(({ table, state: step, percent, chunks, chunksDone, secondsLeft }) => {
+    ...firstOf(state.copying, ({ table, state: step, percent, chunks, chunksDone, secondsLeft }) => {
       const left = secondsLeft === null ? [] : [`about ${seconds(secondsLeft)} left`];
       return `${table}: ${[step, `${percent ?? 0}%`, `${chunksDone} of ${chunks} chunks`, ...left].join(', ')}`;
     }),
-    ...state.troubled.map(({ table, fault, missingRows, held }) => {
+    ...firstOf(state.troubled, ({ table, fault, missingRows, held }) => {
       const missing = missingRows > 0n ? [`${missingRows} changes found no row`] : [];
       return `${table}: ${[...(held ? ['held back'] : []), ...(fault ? [fault] : []), ...missing].join(', ')}`;
     }),
+  ];
+}
+
+/** Lines for tables of one kind below a node: of hundreds, those that fit on a screen. */
+const MOST_TABLES = 10;
+
+function firstOf(tables: readonly TableStatus[], line: (table: TableStatus) => string): string[] {
+  const more = tables.length - MOST_TABLES;
+  return [
+    ...tables.slice(0, MOST_TABLES).map(line),
+    ...(more > 0 ? [`and ${more} more: skytools londiste tables`] : []),
   ];
 }

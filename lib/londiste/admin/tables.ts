@@ -11,7 +11,7 @@ import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { createLike, type Likeness } from './create-table.ts';
 import { qualified } from './names.ts';
-import { rowsAbove, syncList } from './provider.ts';
+import { type RowSource, rowsAbove, syncList } from './provider.ts';
 
 export interface AddTable {
   queue: string;
@@ -54,9 +54,31 @@ export const LOCK_TIMEOUT_MS = 10_000;
  */
 export async function addTable(scope: NodeScope, client: pg.Client, add: AddTable): Promise<Added> {
   const { queue } = add;
+  const { handler } = useHandler(add.handler ?? 'londiste', add.handlerArguments);
+  const state = await nodeState(client, queue);
+  if (state.node_type === 'root') return subscribeTable(scope, client, state, add, undefined);
+  await atLocation(scope, state.provider_location, (provider) => syncList(client, provider, queue));
+  const source = handler.holdsRows
+    ? await rowsAbove(scope, client, queue, state, qualified(add.table), add.copyNode)
+    : undefined;
+  return subscribeTable(scope, client, state, add, source);
+}
+
+/**
+ * The same on a node whose list of the set's tables is the provider's.
+ *
+ * @param source where the rows come from, if there is such a node
+ */
+export async function subscribeTable(
+  scope: NodeScope,
+  client: pg.Client,
+  state: NodeState,
+  add: AddTable,
+  source: RowSource | undefined,
+): Promise<Added> {
+  const { queue, create } = add;
   const table = qualified(add.table);
   const use = useHandler(add.handler ?? 'londiste', add.handlerArguments);
-  const state = await nodeState(client, queue);
   const args = [
     ...(add.expectSync ? ['expect_sync'] : []),
     ...(add.skipTruncate ? ['skip_truncate'] : []),
@@ -83,13 +105,9 @@ export async function addTable(scope: NodeScope, client: pg.Client, add: AddTabl
         ]),
       { lockTimeoutMs: LOCK_TIMEOUT_MS, subject: { queue, table } },
     );
-  if (state.node_type === 'root') return { ...(await subscribe()), left: [] };
-  await atLocation(scope, state.provider_location, (provider) => syncList(client, provider, queue));
-  if (!use.handler.holdsRows) return { ...(await subscribe()), left: [] };
-  const source = await rowsAbove(scope, client, queue, state, table, add.copyNode);
+  if (state.node_type === 'root' || !use.handler.holdsRows) return { ...(await subscribe()), left: [] };
   if (source === undefined && !add.expectSync)
     throw notProvided(queue, table, add.copyNode ?? state.provider_node);
-  const { create } = add;
   const made =
     create &&
     (await atLocation(scope, source?.location ?? state.provider_location, (provider) =>
@@ -238,7 +256,7 @@ export async function tableStatus(client: pg.Client, queue: string): Promise<Tab
   const { rows } = await client.query<TableStatus>(
     `select t.table_name as table, coalesce(t.dest_table, t.table_name) as dest, t.merge_state as state,
             t.table_attrs as attributes, coalesce(h.missing_rows, 0) as "missingRows", h.fault,
-            londiste.is_held(t.queue_name, t.table_name) as held
+            t.merge_state is not distinct from 'catching-up' and londiste.is_held(t.queue_name, t.table_name) as held
        from londiste.table_info t
        left join londiste.table_health h on h.queue_name = t.queue_name and h.table_name = t.table_name
       where t.queue_name = $1 and t.local

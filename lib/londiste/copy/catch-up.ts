@@ -111,7 +111,7 @@ export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' 
       await analyzeOnce(target, job, quoteQualified(job.destTable));
       if (completed === worker && (await handOver(run))) return 'done';
       // The node goes on while the copy does: let it wait for the last few batches.
-      if (completed < worker && moved) await stopWorker(run);
+      if (completed === worker || moved) await stopWorker(run);
     }
     const applied = await applyNext(run, worker, exact).catch(async (error) => {
       await letWorkerGo(run);
@@ -179,7 +179,7 @@ async function handOver(run: CatchUp): Promise<boolean> {
   return transaction(
     target,
     async () => {
-      const node = await hold(target, queue, worker);
+      const node = await hold(target, queue, worker, true);
       const copy = await holdCopy(run);
       if (node.completed !== copy.completed) return false;
       // A resync may just be asking for another copy.
@@ -190,9 +190,15 @@ async function handOver(run: CatchUp): Promise<boolean> {
       );
       return rowCount === 1;
     },
-    { deadline: scope.deadline, subject: { queue, table: table.name } },
+    { deadline: scope.deadline, lockTimeoutMs: WORKER_WAIT_MS, subject: { queue, table: table.name } },
   );
 }
+
+/**
+ * How long a batch is waited for that the node is applying, in milliseconds. A node that replays at every tick, woken together
+ * with the copy, would otherwise be found at work each time.
+ */
+const WORKER_WAIT_MS = 30_000;
 
 /** `do-sync`: the node stands still until the copy has reached it. */
 async function stopWorker(run: CatchUp): Promise<void> {
@@ -200,7 +206,7 @@ async function stopWorker(run: CatchUp): Promise<void> {
   await transaction(
     target,
     async () => {
-      const { completed } = await hold(target, queue, worker);
+      const { completed } = await hold(target, queue, worker, true);
       await holdCopy(run);
       await target.query(
         `update londiste.table_info set merge_state = 'do-sync:' || $3::text
@@ -208,7 +214,7 @@ async function stopWorker(run: CatchUp): Promise<void> {
         [queue, table.name, completed],
       );
     },
-    { deadline: scope.deadline, subject: { queue, table: table.name } },
+    { deadline: scope.deadline, lockTimeoutMs: WORKER_WAIT_MS, subject: { queue, table: table.name } },
   ).catch((error) => {
     // A batch is being applied: the next round tries again.
     if (!(error instanceof BusyError)) throw error;

@@ -3,6 +3,7 @@ import { UsageError } from '../../platform/errors.ts';
 import type { NodeScope } from '../place.ts';
 import { type CopyStep, type CopyStepResult, copyStep } from './copy.ts';
 import { orderStep, parseOrder, placeOrder } from './order.ts';
+import { unbegunCopy } from './waiting.ts';
 
 type CopyMessage = JobOf<'copy'>;
 
@@ -43,23 +44,14 @@ export async function copyWork(scope: NodeScope, message: CopyMessage): Promise<
   if (result.next === 'replay') {
     const replay = { v, kind: 'replay', database, queue } as const;
     // The place of a table that is in sync is free for the next one, which need not wait for a tick.
-    const waiting = result.did.step === 'in-sync' ? await nextTable(scope, database, queue) : undefined;
+    const waiting =
+      result.did.step === 'in-sync'
+        ? await scope.database(database, (target) => unbegunCopy(target, queue))
+        : undefined;
     const copy = waiting === undefined ? [] : [{ v, kind, database, queue, table: waiting }];
     return { did: result.did, wake: [replay, ...copy] };
   }
   return next(message, result);
-}
-
-/** One of the subscribed tables whose copy has not begun: not always the first, at whose provider it may not be ready. */
-async function nextTable(scope: NodeScope, database: string, queue: string): Promise<string | undefined> {
-  const { rows } = await scope.database(database, (target) =>
-    target.query<{ table: string }>(
-      `select table_name as "table" from londiste.table_info
-        where queue_name = $1 and local and merge_state is null order by random() limit 1`,
-      [queue],
-    ),
-  );
-  return rows[0]?.table;
 }
 
 /** A message that comes when its copy is done and forgotten has nothing to do. */

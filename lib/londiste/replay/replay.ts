@@ -4,13 +4,14 @@ import { BusyError, DeadlineError, errorMessage, SkytoolsError } from '../../pla
 import { hasSqlState } from '../../postgres/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import type { MissingCounts } from '../apply/apply.ts';
-import { APPLY_SETTINGS, applyBatch } from '../apply/run.ts';
+import { APPLY_SETTINGS, applyBatch, type TableHook } from '../apply/run.ts';
 import { restoreForeignKeys } from '../copy/structure.ts';
+import { copiesAtNode } from '../copy/waiting.ts';
 import { hold, type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { type NodeSettings, nodeSettings } from '../settings.ts';
 import { isNext, nextBatch, type SourceBatch } from '../source-batch.ts';
-import { holdsRows, type RealTable, realTable, subscriptions } from '../tables.ts';
+import { holdsRows, hookOf, type RealTable, realTables, subscriptions } from '../tables.ts';
 import { followsCombined, forwarding, makeTick, noteMergedTick } from './branch.ts';
 import { countMissing, forgetSnapshots, noteFaults, setAside } from './health.ts';
 import { holdFaultyTable } from './hold.ts';
@@ -35,7 +36,12 @@ export interface ReplayedBatch {
   missingRows: number;
 }
 
-export type ReplayResult = UnitResult<ReplayedBatch | undefined>;
+export interface ReplayResult extends UnitResult<ReplayedBatch | undefined> {
+  /** Tables whose copy had to wait for this batch. */
+  copies: string[];
+}
+
+const IDLE: ReplayResult = { did: undefined, next: 'idle', copies: [] };
 
 /** Events a second that a subscriber applies at least, and so what one part of a leaf's batch may hold for the time left. */
 const SLOWEST_APPLY = 2_000;
@@ -53,7 +59,7 @@ export async function replayBatch(scope: NodeScope, database: string, queue: str
   scope.deadline.check(`replay of ${queue}`);
   return scope.database(database, async (target) => {
     const state = await acknowledge(target, queue, scope);
-    if (state.node_type === 'root' || state.paused) return { did: undefined, next: 'idle' };
+    if (state.node_type === 'root' || state.paused) return IDLE;
     try {
       return await atLocation(scope, state.provider_location, (provider) =>
         new Replay(scope, target, provider, queue, state, nodeSettings(scope.config, database, queue)).run(),
@@ -94,6 +100,10 @@ class Replay {
   readonly #queue: string;
   readonly #state: NodeState;
   readonly #settings: NodeSettings;
+  /** Copies of this node are catching up with it. */
+  #copying = false;
+  /** Of the tables whose handler looks at each event. */
+  #hooks: ReadonlyMap<string, TableHook> = new Map();
 
   constructor(
     scope: NodeScope,
@@ -122,14 +132,14 @@ class Replay {
     if (batch === undefined) {
       await noteFaults(this.#provider, this.#target, this.#queue);
       await restoreForeignKeys(this.#target, this.#queue);
-      return { did: undefined, next: 'idle' };
+      return IDLE;
     }
     let events = 0;
     let finished = true;
     const missing: MissingCounts = new Map();
     const follows = followsCombined(this.#state);
     // The combined branch has not come so far.
-    if (follows && batch.cur_tick_id > this.#state.completed_tick) return { did: undefined, next: 'idle' };
+    if (follows && batch.cur_tick_id > this.#state.completed_tick) return IDLE;
     const skipped = !(await this.#isNext(batch));
     if (follows) events = await this.#follow(batch);
     else if (!skipped) {
@@ -141,19 +151,22 @@ class Replay {
         const part = await this.#applyWithoutFaulty(batch, missing).catch((error) => {
           throw whole && error instanceof DeadlineError ? whole.failed(error) : error;
         });
-        if (part === 'stopped') return { did: undefined, next: 'idle' };
+        if (part === 'stopped') return IDLE;
         events += part.events;
         finished = part.finished;
       } while (!finished && this.#scope.deadline.allows(PART_MS));
     }
+    let copies: string[] = [];
     if (finished) {
       if (this.#state.node_type === 'branch') await makeTick(this.#target, this.#queue, batch);
       await this.#tellProvider(batch);
+      if (this.#copying) copies = await copiesAtNode(this.#target, this.#queue, batch.prev_tick_id);
     }
     const missingRows = [...missing.values()].reduce((sum, count) => sum + count, 0);
     return {
       did: { node, batch: batch.batch_id, tick: batch.cur_tick_id, events, finished, skipped, missingRows },
       next: 'again',
+      copies,
     };
   }
 
@@ -249,6 +262,7 @@ class Replay {
         const subscribed = await subscriptions(target, queue);
         // A table's copy has come as far as this node and takes the last step: law 7 on the table's side.
         if (subscribed.some(({ state }) => state?.startsWith('do-sync'))) return 'stopped';
+        this.#copying = subscribed.some(({ state }) => state === 'catching-up');
         await target.query(APPLY_SETTINGS);
         let tables: ReadonlyMap<string, RealTable> = new Map();
         const divisible = this.#divisible;
@@ -267,6 +281,7 @@ class Replay {
               after,
               limit: divisible ? limit : undefined,
               tables: async () => (tables = await this.#tables()),
+              hooks: () => this.#hooks,
               idempotent: false,
               strict: this.#settings.apply === 'strict',
               setAside: this.#settings.refusedEvents !== 'stop',
@@ -302,12 +317,16 @@ class Replay {
 
   /** The tables whose rows are applied here, as they are now. */
   async #tables(): Promise<ReadonlyMap<string, RealTable>> {
-    const tables = new Map<string, RealTable>();
-    for (const table of await subscriptions(this.#target, this.#queue)) {
-      if (table.state === 'ok' && holdsRows(table))
-        tables.set(table.name, await realTable(this.#target, table, this.#settings));
-    }
-    return tables;
+    const inSync = (await subscriptions(this.#target, this.#queue)).filter(({ state }) => state === 'ok');
+    this.#hooks = new Map(
+      inSync.flatMap((table) => {
+        const hook = hookOf(table);
+        return hook === undefined ? [] : [[table.name, hook]];
+      }),
+    );
+    const applied = inSync.filter((table) => holdsRows(table) && !this.#hooks.has(table.name));
+    const tables = await realTables(this.#target, applied, this.#settings);
+    return new Map(tables.map((table) => [table.name, table]));
   }
 
   /** Finishes the batch; where the subtree's watermark was not told for five minutes, tells it first. */

@@ -83,5 +83,6 @@ as $$
       join pgq_node.local_state w
         on w.queue_name = n.queue_name and w.consumer_name = n.worker_name
      where not w.paused
+       and t.merge_state = 'catching-up'
        and londiste.is_held(t.queue_name, t.table_name)
 $$;
