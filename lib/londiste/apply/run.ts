@@ -112,10 +112,9 @@ async function attempt(
     between: async (event, kind) => {
       const hook = kind.kind === 'system' ? undefined : hookOf(event.extra1);
       if (hook !== undefined) {
+        if (!exact) return hook(target, event);
         const alone = { id: event.id, name: event.extra1!, key: [] };
-        return applyAlone(target, alone, exact && run.setAside ? refused : undefined, () =>
-          hook(target, event),
-        );
+        return applyAlone(target, alone, run.setAside ? refused : undefined, () => hook(target, event));
       }
       await between(target, run, tables, event, kind);
       if (kind.kind === 'system') tables = await run.tables();

@@ -28,14 +28,16 @@ export interface Cascade {
 
 export const QUEUE = 'set';
 
+/** @param atEnd takes what removes it; by default it lives as long as the test */
 export async function cascade(
   types: ('branch' | 'leaf')[] = ['leaf'],
   settings: Record<string, unknown> = {},
+  atEnd: (remove: () => Promise<void>) => void = onTestFinished,
 ): Promise<Cascade> {
   const nodes: TestDatabase[] = [];
   for (let index = 0; index <= types.length; index++) {
     const database = await createDatabase();
-    onTestFinished(() => database.drop());
+    atEnd(() => database.drop());
     nodes.push(database);
   }
   const config = parseConfig({

@@ -209,6 +209,27 @@ describe('skytools londiste', () => {
     expect(await json('paris', 'members', 'shop')).toHaveLength(2);
   });
 
+  it('replay brings a node to its provider from a shell, in JSON too, and only one of the configuration', async () => {
+    const { run, json, paris, berlin } = await parisAndBerlin();
+    await paris.query('create table item (id int primary key)');
+    await berlin.query('create table item (id int primary key)');
+    await run('paris', 'create-root', 'shop', 'paris');
+    await run('berlin', 'create-leaf', 'shop', 'berlin', '--provider', 'paris');
+    for (const database of ['paris', 'berlin'])
+      expect((await run(database, 'add-table', 'shop', 'item', '--expect-sync')).code).toBe(0);
+    await paris.query('insert into item values (1), (2)');
+    await paris.query(`select pgq.force_tick('shop'), pgq.ticker('shop')`);
+    const first = await run('berlin', 'replay', 'shop');
+    expect(first.text).toMatch(/[1-9]\d* batches replayed/);
+    expect(first.code).toBe(0);
+    expect(await berlin.query('select * from item order by id')).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await json('berlin', 'replay', 'shop')).toEqual({ queue: 'shop', batches: 0 });
+    expect((await run('berlin', 'replay', 'nowhere')).text).toContain('LONDISTE_NODE_MISSING');
+    const elsewhere = await run(berlin.url, 'replay', 'shop');
+    expect(elsewhere.text).toContain('CLI_NOT_CONFIGURED');
+    expect(elsewhere.code).toBe(2);
+  });
+
   it('lists its handlers with their arguments', async () => {
     const all = await skytools(['londiste', 'show-handlers']);
     expect(all.stdout).toMatch(/vtable, fake_local, noop\n.*\nqtable/);
