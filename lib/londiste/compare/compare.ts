@@ -6,6 +6,7 @@ import { type RowSource, rowsAbove } from '../admin/provider.ts';
 import { type Patience, waitFor } from '../admin/wait.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
+import { forgetLost, lostMarks } from '../replay/health.ts';
 import { holdsRows, type Subscription, subscriptions } from '../tables.ts';
 import { atSamePoint, type Point } from './same-point.ts';
 
@@ -99,6 +100,7 @@ export async function compareTables(
     else waiting.push({ table, source: source! });
   }
   if (waiting.length === 0) return done;
+  const lost = await lostMarks(client, queue);
   // Ticks are held while the subscriber comes to the point: let it be near before.
   await waitFor('provider', scope, client, queue, patience);
   while (waiting.length > 0) {
@@ -117,7 +119,28 @@ export async function compareTables(
         note(await compareAt(met, state, waiting.shift()!, options));
     });
   }
+  if (provesWholeness(options)) for (const compared of done) await unmark(client, queue, lost, compared);
   return done;
+}
+
+/** Equal counts, or equal results of somebody's own query, say less than equal checksums of whole rows. */
+const provesWholeness = ({ countOnly, sql, checksumFunction }: CompareOptions) =>
+  !countOnly && sql === undefined && checksumFunction === undefined;
+
+/**
+ * A table that is the same as at its source lacks nothing, whatever was lost once. The mark was read before the tables were: one
+ * that was made since stays.
+ */
+async function unmark(
+  client: pg.Client,
+  queue: string,
+  lost: ReadonlyMap<string, string>,
+  compared: ComparedTable,
+): Promise<void> {
+  const noticed = lost.get(compared.table);
+  if (noticed === undefined || compared.result !== 'same' || compared.note !== null) return;
+  if (await forgetLost(client, queue, compared.table, noticed))
+    compared.note = 'was marked because changes were lost: nothing is missing, the mark is off';
 }
 
 const skipped = (table: string, reason: string): ComparedTable => ({

@@ -142,6 +142,31 @@ export async function noteMended(target: Client, queue: string, table: string): 
   );
 }
 
+/** Tables that are marked because changes were lost, and since when each is (as text, to the microsecond). */
+export async function lostMarks(target: Client, queue: string): Promise<Map<string, string>> {
+  const { rows } = await target.query<{ table: string; noticed: string }>(
+    `select table_name as "table", fault_noticed::text as noticed from londiste.table_health
+      where queue_name = $1 and starts_with(fault, $2)`,
+    [queue, LOST],
+  );
+  return new Map(rows.map(({ table, noticed }) => [table, noticed]));
+}
+
+/** Takes such a mark off a table that was found whole; not one that was made anew since it was looked at. */
+export async function forgetLost(
+  target: Client,
+  queue: string,
+  table: string,
+  noticed: string,
+): Promise<boolean> {
+  const { rowCount } = await target.query(
+    `update londiste.table_health set fault = null, fault_noticed = null
+      where queue_name = $1 and table_name = $2 and starts_with(fault, $3) and fault_noticed::text = $4`,
+    [queue, table, LOST, noticed],
+  );
+  return rowCount === 1;
+}
+
 /** The figure that the alarm on faulty tables watches. */
 export const countFaulty = (tables: number): void => {
   metrics.addMetric('FaultyTables', MetricUnit.Count, tables);
