@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { BusyError, errorMessage, UsageError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
+import { copyConsumer } from '../copy/plan.ts';
 import { call } from '../errors.ts';
 import { hold, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
@@ -69,6 +70,7 @@ export async function dropNode(
     });
   }
   const failures: Record<string, string> = {};
+  let worker: string | undefined;
   const visit = async (member: Member, body: (remote: pg.Client) => Promise<unknown>) => {
     try {
       if (member.node_name === here.node_name) await body(client);
@@ -94,6 +96,7 @@ export async function dropNode(
       );
     }
     const state = await nodeState(remote, queue);
+    worker = state.worker_name;
     if (state.node_type !== 'root' && !dryRun) {
       await atRoot(scope, queue, state.provider_location, (root) =>
         call(root, 'pgq_node.unregister_location($1, $2)', [queue, name]),
@@ -102,7 +105,36 @@ export async function dropNode(
   });
   if (dryRun) return failures;
   const others = all.filter((member) => member.node_name !== name);
+  // Where the node cannot be asked, its provider knows its worker as well.
+  for (const member of others) {
+    if (worker !== undefined) break;
+    await visit(member, async (remote) => {
+      worker = await workerOf(remote, queue, name);
+    });
+  }
   for (const member of [leaving, ...others])
-    await visit(member, (remote) => call(remote, 'pgq_node.drop_node($1, $2)', [queue, name]));
+    await visit(member, async (remote) => {
+      if (member !== leaving && worker !== undefined) await unregisterCopies(remote, queue, worker);
+      await call(remote, 'pgq_node.drop_node($1, $2)', [queue, name]);
+    });
   return failures;
+}
+
+async function workerOf(provider: pg.Client, queue: string, node: string): Promise<string | undefined> {
+  const { rows } = await provider.query<{ worker_name: string }>(
+    'select worker_name from pgq_node.get_subscriber_info($1) where node_name = $2',
+    [queue, node],
+  );
+  return rows[0]?.worker_name;
+}
+
+/** Copies of the node that were under way: their consumers would keep events here for ever. */
+async function unregisterCopies(client: pg.Client, queue: string, worker: string): Promise<void> {
+  await client.query(
+    `select pgq.unregister_consumer($1, c.consumer_name)
+       from pgq.queue q
+      cross join lateral pgq.get_consumer_info(q.queue_name) c
+      where q.queue_name = $1 and starts_with(c.consumer_name, $2)`,
+    [queue, copyConsumer(worker, '')],
+  );
 }

@@ -135,8 +135,11 @@ export async function removeTable(
 ): Promise<Answer> {
   const table = qualified(name);
   const state = await nodeState(client, queue);
-  const { rows } = await client.query<{ consumer_name: string }>(
-    'select consumer_name from londiste.copy_job where queue_name = $1 and table_name = $2',
+  const { rows } = await client.query<{ consumer_name: string; location: string | null }>(
+    `select j.consumer_name, l.node_location as location
+       from londiste.copy_job j
+       left join pgq_node.node_location l on l.queue_name = j.queue_name and l.node_name = j.source_node
+      where j.queue_name = $1 and j.table_name = $2`,
     [queue, table],
   );
   const answer = await transaction(
@@ -157,9 +160,9 @@ export async function removeTable(
     },
     { lockTimeoutMs: LOCK_TIMEOUT_MS, subject: { queue, table } },
   );
-  for (const { consumer_name } of rows)
-    await atLocation(scope, state.provider_location, (provider) =>
-      provider.query('select pgq.unregister_consumer($1, $2)', [queue, consumer_name]),
+  for (const { consumer_name, location } of rows)
+    await atLocation(scope, location ?? state.provider_location, (source) =>
+      source.query('select pgq.unregister_consumer($1, $2)', [queue, consumer_name]),
     );
   return answer;
 }
