@@ -101,3 +101,4 @@ select * from londiste.get_table_list('q')
 select * from londiste.local_show_missing('q')
 reset role
 select pgq_node.drop_node('q', 'n1')
+select londiste.upgrade_schema(), pgq_node.upgrade_schema()

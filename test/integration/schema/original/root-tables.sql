@@ -160,6 +160,7 @@ select * from londiste.root_check_seqs('q', null)
 select * from londiste.root_check_seqs('q', 50000)
 -- better: the note is never NULL
 select * from londiste.root_check_seqs(null, 50000)
+select * from pgq.maint_operations() where func_name ~ 'pgq_node|londiste' order by 1, 2
 select * from londiste.get_seq_list('q')
 select * from londiste.global_update_seq('q', 's', 3)
 -- better: the note is never NULL
@@ -195,7 +196,9 @@ select pgq_node.demote_root('q', 1, 'n2')
 select * from londiste.root_check_seqs('q')
 select * from londiste.local_add_table('q', 's2.x')
 select pgq_node.demote_root('q', 2, 'n2')
+select * from pgq.maint_operations() where func_name ~ 'pgq_node|londiste' order by 1, 2
 select pgq_node.demote_root('q', 3, 'n2')
+select * from pgq.maint_operations() where func_name ~ 'pgq_node|londiste' order by 1, 2
 select * from londiste.local_show_missing('q')
 select * from londiste.local_add_table('q', 's2.x')
 select * from londiste.local_add_seq('q', 's')
