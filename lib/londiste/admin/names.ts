@@ -4,7 +4,7 @@ import { UsageError } from '../../platform/errors.ts';
 export const qualified = (name: string): string => (name.includes('.') ? name : `public.${name}`);
 
 /** Whether a name on the command line stands for several. */
-export const isMask = (name: string): boolean => /[*?]/.test(name);
+const isMask = (name: string): boolean => /[*?]/.test(name);
 
 /**
  * The names of `known` that masks and names on the command line stand for, each once, in the order of `known`. `*` stands for any

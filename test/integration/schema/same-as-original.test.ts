@@ -106,19 +106,21 @@ const STATE = `
 interface Call {
   query: string;
   /** Why the answer differs from the original's on purpose. Such a call is undone at once, on both sides. */
-  better?: string;
+  better: string | undefined;
+  /** The test of taking over does so before this call. */
+  takeOver: boolean;
 }
 
-/** The calls of a file: one to a line; a comment `better: reason` before a line says that its answer differs. */
+/** The calls of a file, one to a line. Comments `better: reason` and `take over` are of the call that follows. */
 function callsOf(file: string): Call[] {
   const calls: Call[] = [];
-  let better: string | undefined;
+  let remarks: string[] = [];
   for (const line of readFileSync(path.join(CALLS, file), 'utf8').split('\n')) {
-    const [, reason] = /^-- better: (.*)/.exec(line) ?? [];
-    if (reason !== undefined) better = reason;
-    else if (line !== '' && !line.startsWith('--')) {
-      calls.push({ query: line, ...(better !== undefined && { better }) });
-      better = undefined;
+    if (line.startsWith('--')) remarks.push(line.slice(3));
+    else if (line !== '') {
+      const better = remarks.find((remark) => remark.startsWith('better: '));
+      calls.push({ query: line, better, takeOver: remarks.includes('take over') });
+      remarks = [];
     }
   }
   return calls;
@@ -229,6 +231,27 @@ describe.skipIf(missing.length > 0)('pgq, pgq_node and londiste beside the origi
         const ourAnswer = await ask(own, query);
         if (isDeepStrictEqual(theirAnswer, ourAnswer) === (better === undefined)) continue;
         differences.push({ query, better, theirAnswer, ourAnswer });
+      }
+      expect.soft(differences).toEqual([]);
+      expect.soft((await own.query(STATE)).rows).toEqual((await theirs.query(STATE)).rows);
+    },
+  );
+
+  const sayWhereToTakeOver = readdirSync(CALLS).filter((file) => callsOf(file).some((call) => call.takeOver));
+
+  test.runIf(process.env.SKYTOOLS_TEST_LONG === '1').each(sayWhereToTakeOver)(
+    'an installation of the original that is taken over amid %s goes on as before',
+    async (file) => {
+      const name = file.replace(/\W/g, '_');
+      const theirs = await classic.database(`kept_${name}`, 'original');
+      const own = await classic.database(`taken_${name}`, 'original');
+      const differences: unknown[] = [];
+      for (const { query, better, takeOver } of callsOf(file)) {
+        if (takeOver) await install(own, { version: 'test' });
+        if (better !== undefined) continue;
+        const theirAnswer = await answer(theirs, query);
+        const ourAnswer = await answer(own, query);
+        if (!isDeepStrictEqual(theirAnswer, ourAnswer)) differences.push({ query, theirAnswer, ourAnswer });
       }
       expect.soft(differences).toEqual([]);
       expect.soft((await own.query(STATE)).rows).toEqual((await theirs.query(STATE)).rows);

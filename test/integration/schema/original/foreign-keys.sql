@@ -43,6 +43,7 @@ select londiste.local_set_table_state('p1', 'a', null, 'ok')
 select from_table, to_table, fkey_name from londiste.get_valid_pending_fkeys('q')
 select from_table, to_table, fkey_name from londiste.get_valid_pending_fkeys('p1')
 select from_table, to_table, fkey_name from londiste.get_valid_pending_fkeys(null)
+-- take over
 select londiste.restore_table_fkey(null, null)
 select londiste.restore_table_fkey('public.b', 'b_a_fkey', null)
 select londiste.restore_table_fkey('public.b', 'b_a_fkey')

@@ -67,6 +67,7 @@ select * from pgq_node.drop_node('p1', 'p1leaf')
 select * from pgq_node.drop_node('p1', 'p1root')
 select * from pgq_node.get_queue_locations('p1')
 
+-- take over
 -- A branch.
 select * from pgq_node.register_location('b', 'r', 'dbname=r', false)
 select * from pgq_node.register_location('b', 'b', 'dbname=b', false)

@@ -10,6 +10,7 @@ select * from londiste.split_fqname('.a')
 select * from londiste.split_fqname('a.')
 select * from londiste.split_fqname(null)
 select londiste.find_rel_oid('a', 'r')::regclass, londiste.find_rel_oid('a', 'S'), londiste.find_rel_oid(null, 'r'), londiste.find_rel_oid('pg_catalog.pg_class', 'r')::regclass, londiste.find_rel_oid('pg_class', 'r')
+-- take over
 select londiste.find_rel_oid('a', 'i')
 select londiste.find_rel_oid('a', 'rel')
 select londiste.find_table_oid('S c.c')::regclass, londiste.find_seq_oid('a'), londiste.find_table_oid('"S c".c')

@@ -162,6 +162,7 @@ select * from pgq_node.unregister_location('q', 'n1')
 select * from pgq_node.set_partition_watermark('q', 'q', 2)
 select * from pgq_node.demote_root('q', null, null)
 
+-- take over
 -- Demotion, step by step and out of step, and promotion.
 select * from pgq_node.demote_root('q', 1, null)
 select * from pgq_node.demote_root('q', null, null)

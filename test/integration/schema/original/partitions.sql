@@ -11,6 +11,7 @@ create rule r1 as on delete to par where old.id = 5 do instead nothing
 select londiste.create_partition('par', 'par_2020', 'id', 'ts', '2020-05-06', 'year')
 select londiste.create_partition('public.par', 'public.par_2020_05', 'id', 'ts', '2020-05-06', 'month')
 select londiste.create_partition('public.par', 'public.par_2020_05', 'id', 'ts', '2020-05-06', 'month')
+-- take over
 select londiste.create_partition('public.par', 'public.par_2020_05_06', 'id', 'ts', '2020-05-06 07:08', 'day')
 select londiste.create_partition('public.par', 'public.par_2020_05_06_07', 'id', 'ts', '2020-05-06 07:08', 'hour')
 select londiste.create_partition('public.par', 'public.par_none', 'id', null, null, null)

@@ -33,6 +33,7 @@ select * from pgq_node.demote_root('q', 3, 'n2')
 select * from pgq_node.promote_branch('q')
 select * from londiste.local_remove_seq('q', 't_id_seq')
 reset role
+-- take over
 set role lr
 select * from londiste.get_table_list('q')
 select * from londiste.get_seq_list('q')

@@ -109,6 +109,7 @@ select 1 from londiste.drop_table_triggers('q', 't')
 select 1 from londiste.drop_table_triggers('nope', 'public.t')
 select 1 from londiste.drop_table_triggers('q', 'no.thing')
 
+-- take over
 -- Handlers, states, attributes.
 select * from londiste.local_change_handler('q', 'public.t', array['tgflags=I'], 'handler=h(x%3d1)')
 select * from londiste.local_change_handler('q', 'public.t', array['no_triggers'], null)

@@ -122,6 +122,7 @@ select * from londiste.local_add_table('p2', 'd1', '{no_merge,tgflags=A}', null,
 select * from londiste.local_remove_table('p1', 'd1')
 select * from londiste.local_remove_table('p2', 'd1')
 
+-- take over
 -- Copies that wait for each other.
 select * from londiste.local_set_table_state('p1', 't', null, 'in-copy')
 select * from londiste.get_table_list('p1')

@@ -40,6 +40,7 @@ select * from londiste.local_remove_table('It''s "q"', 'c')
 -- better: a long name is shortened, for two triggers cannot have one name
 select * from londiste.local_add_table('a_queue_with_a_name_that_is_longer_than_forty_eight_chars_x', 'c')
 
+-- take over
 -- Each function and argument.
 select * from londiste.local_add_table('q', 'We.ird.x')
 select * from londiste.local_add_table('q', 'We".x')
