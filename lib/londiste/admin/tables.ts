@@ -3,6 +3,7 @@ import { decodeUrlencoded, encodeUrlencoded } from '../../pgq/codecs/urlencoded.
 import { UsageError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { siblings, waitAgain } from '../copy/merge.ts';
+import { copyConsumer } from '../copy/plan.ts';
 import { type CopyProgress, copyProgress } from '../copy/progress.ts';
 import { ownFaults } from '../drift.ts';
 import { type Answer, call } from '../errors.ts';
@@ -135,12 +136,17 @@ export async function removeTable(
 ): Promise<Answer> {
   const table = qualified(name);
   const state = await nodeState(client, queue);
-  const { rows } = await client.query<{ consumer_name: string; location: string | null }>(
-    `select j.consumer_name, l.node_location as location
-       from londiste.copy_job j
-       left join pgq_node.node_location l on l.queue_name = j.queue_name and l.node_name = j.source_node
-      where j.queue_name = $1 and j.table_name = $2`,
-    [queue, table],
+  // A copy that was not planned yet may have its consumer already.
+  const consumer = copyConsumer(state.worker_name, table);
+  const { rows: sources } = await client.query<{ location: string | null }>(
+    `select l.node_location as location
+       from londiste.table_info t
+       left join londiste.copy_job j on j.queue_name = t.queue_name and j.table_name = t.table_name
+       left join pgq_node.node_location l
+         on l.queue_name = t.queue_name and l.node_name = coalesce(j.source_node, $3)
+      where t.queue_name = $1 and t.table_name = $2 and t.local
+        and (t.merge_state is distinct from 'ok' or j.job_id is not null)`,
+    [queue, table, state.provider_node],
   );
   const answer = await transaction(
     client,
@@ -154,15 +160,15 @@ export async function removeTable(
         queue,
         table,
       ]);
-      for (const { consumer_name } of rows)
-        await client.query('select * from pgq_node.unregister_consumer($1, $2)', [queue, consumer_name]);
+      if (sources.length > 0)
+        await client.query('select * from pgq_node.unregister_consumer($1, $2)', [queue, consumer]);
       return removed;
     },
     { lockTimeoutMs: LOCK_TIMEOUT_MS, subject: { queue, table } },
   );
-  for (const { consumer_name, location } of rows)
+  for (const { location } of sources)
     await atLocation(scope, location ?? state.provider_location, (source) =>
-      source.query('select pgq.unregister_consumer($1, $2)', [queue, consumer_name]),
+      source.query('select pgq.unregister_consumer($1, $2)', [queue, consumer]),
     );
   return answer;
 }

@@ -89,8 +89,6 @@ export async function copyChunks(
     return await transaction(
       source,
       async (_source, from: SourceTable) => {
-        if (columnsOf(from) !== job.sourceColumns || (job.ranges === 'block' && from.file !== job.sourceFile))
-          throw new SourceChanged(job);
         let known: { shape: string; real: Promise<RealTable> } | undefined;
         const real = ({ shape }: Chunk) => {
           if (known?.shape !== shape) known = { shape, real: describe() };
@@ -141,6 +139,8 @@ async function copyChunk(
     target,
     async (_target, chunk: Chunk | undefined): Promise<CopyResult | Closing<CopyResult> | undefined> => {
       if (chunk === undefined) return undefined;
+      if (columnsOf(from) !== job.sourceColumns || (job.ranges === 'block' && from.file !== job.sourceFile))
+        throw new SourceChanged(job);
       claimed(chunk);
       const copied = await pass(source, from, target, job, await real(chunk), chunk);
       // With the rows: a chunk is copied once, whatever happens.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resyncTable } from '../../../lib/londiste/admin/tables.ts';
+import { removeTable, resyncTable } from '../../../lib/londiste/admin/tables.ts';
 import { copyStep } from '../../../lib/londiste/copy/copy.ts';
 import type { NodeScope } from '../../../lib/londiste/place.ts';
 import { replayBatch } from '../../../lib/londiste/replay/replay.ts';
@@ -296,4 +296,19 @@ it('a batch that saw the table in sync is over before a plan empties the table',
   expect(applying.happened()).toBe(true);
   await planned;
   await intact(set);
+});
+
+it('a table that leaves while its plan waits for it leaves no consumer at the source', async () => {
+  const set = await begun();
+  await resync(set);
+  await set.leaf.query('delete from londiste.copy_job');
+  const user = await set.leaf.connect();
+  await user.query('begin; select from londiste.table_info for update');
+  await expect(step(set)).rejects.toBeInstanceOf(BusyError);
+  await user.query('commit');
+  const consumers = () =>
+    set.root.query(`select from pgq.get_consumer_info('${QUEUE}') where consumer_name ~ 'copy'`);
+  expect(await consumers()).toHaveLength(1);
+  await set.scope.database(set.leaf.name, (client) => removeTable(set.scope, client, QUEUE, 'item'));
+  expect(await consumers()).toEqual([]);
 });

@@ -267,7 +267,7 @@ describe('many copies', () => {
     await step(set, 'public.t0').catch(() => {});
     await settle(set);
     for (const name of names) expect(await rowsOf(set.leaf, name)).toEqual(await rowsOf(set.root, name));
-  }, 180_000);
+  });
 });
 
 it('a table in sync hands its place to the next one, without a tick between', async () => {
