@@ -1,6 +1,6 @@
 import type { LambdaFunctionURLEvent, LambdaFunctionURLResult } from 'aws-lambda';
 import { bundledConfig } from '../lib/platform/config.ts';
-import { logger } from '../lib/platform/logger.ts';
+import { logWarning } from '../lib/platform/logger.ts';
 import { answerUpload } from '../lib/walmgr/upload/answer.ts';
 
 /** A host asks to upload one WAL file; it gets a URL to put exactly that file, or learns that it is there already. */
@@ -11,6 +11,6 @@ export async function handler(event: LambdaFunctionURLEvent): Promise<LambdaFunc
     body,
     event.headers['x-skytools-signature'] ?? '',
   );
-  if (answer.problem) logger.warn('upload refused', { problem: answer.problem.toJSON() });
+  if (answer.problem) logWarning('upload refused', answer.problem);
   return { statusCode: answer.status, headers: { 'content-type': 'text/plain' }, body: answer.body };
 }

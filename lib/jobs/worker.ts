@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { bundledConfig, type Config, databaseConfig } from '../platform/config.ts';
 import { Deadline } from '../platform/deadline.ts';
 import { BusyError, DeadlineError, SkytoolsError } from '../platform/errors.ts';
-import { logError, logger, publishMetrics } from '../platform/logger.ts';
+import { logError, logger, logWarning, publishMetrics } from '../platform/logger.ts';
 import { forgetSecrets, resolveSecret } from '../platform/secrets.ts';
 import { hasSqlState } from '../postgres/errors.ts';
 import { parseTarget } from '../postgres/target.ts';
@@ -94,11 +94,11 @@ async function handleRecord<Kind extends JobKind>(
       return true;
     }
     if (error instanceof SkytoolsError && GONE.has(error.code)) {
-      logger.warn('gone', { problem: error.toJSON() });
+      logWarning('gone', error);
       return true;
     }
     if (error instanceof DeadlineError && job) {
-      logger.warn('stopped at a checkpoint before the deadline', { problem: error.toJSON() });
+      logWarning('stopped at a checkpoint before the deadline', error);
       await wake(sender, again(job));
       return true;
     }

@@ -28,6 +28,11 @@ export function logError(message: string, error: unknown): void {
   });
 }
 
+/** Logs what somebody may want to look at, although the work goes on, in the form of {@link logError}. */
+export function logWarning(message: string, problem: SkytoolsError): void {
+  logger.warn(message, { problem: problem.toJSON() });
+}
+
 /** Publishes what the invocation measured; quiet when nothing was. */
 export function publishMetrics(): void {
   if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { BusyError, SkytoolsError } from '../../platform/errors.ts';
-import { logger } from '../../platform/logger.ts';
+import { logWarning } from '../../platform/logger.ts';
 import { hasSqlState } from '../../postgres/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { rowsAbove } from '../admin/provider.ts';
@@ -177,7 +177,7 @@ async function beginAgain(
   job: CopyJob,
   reason: SourceChanged,
 ): Promise<void> {
-  logger.warn(`${reason.message}: its copy begins again`, { queue, table: table.name });
+  logWarning('a copy begins again', reason);
   await transaction(target, async () => {
     const { rowCount } = await target.query(
       `update londiste.copy_job set ranges = $2 where job_id = $1 and xmin = $3::xid`,

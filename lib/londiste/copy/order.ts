@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import * as v from 'valibot';
 import { BusyError, SkytoolsError, UsageError } from '../../platform/errors.ts';
-import { logger } from '../../platform/logger.ts';
+import { logWarning } from '../../platform/logger.ts';
 import { hasSqlState, toSkytoolsError } from '../../postgres/errors.ts';
 import { quoteQualified } from '../../postgres/quote.ts';
 import { transaction } from '../../postgres/transaction.ts';
@@ -360,7 +360,7 @@ async function chunkOfOrder(
       return { did: { step: 'chunk', rows: chunk.rows, bytes: chunk.bytes }, next: 'again' };
   } catch (error) {
     if (!(error instanceof SourceChanged)) throw error;
-    logger.warn('the source was altered during the copy: it begins again', subjectOf(job));
+    logWarning('a copy begins again', error);
     await target.query(
       `update londiste.copy_order set state = 'waiting' where job_id = $1 and state = 'in-copy'`,
       [job.id],

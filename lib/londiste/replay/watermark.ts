@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { decodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
-import { errorMessage } from '../../platform/errors.ts';
-import { logger } from '../../platform/logger.ts';
+import { errorMessage, SkytoolsError } from '../../platform/errors.ts';
+import { logWarning } from '../../platform/logger.ts';
 import { type Answer, call } from '../errors.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
@@ -52,11 +52,17 @@ export async function tellWatermark(
     if (common > held!) await call(target, 'pgq_node.set_global_watermark($1, $2)', [queue, common]);
   } catch (error) {
     // Events are kept too long rather than not long enough.
-    logger.warn('the watermark stays where it is: not all of the synchronised nodes could be asked', {
-      queue,
-      node,
-      reason: errorMessage(error),
-    });
+    logWarning(
+      'the watermark stays where it is',
+      new SkytoolsError(
+        'LONDISTE_WATERMARK_HELD',
+        `not all of the synchronised nodes could be asked: ${errorMessage(error)}`,
+        {
+          subject: { queue, node },
+          hint: 'events are kept meanwhile; bring the node back, or mark it dead if it is gone for good',
+        },
+      ),
+    );
   }
 }
 

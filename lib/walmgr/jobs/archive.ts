@@ -3,7 +3,7 @@ import type { JobOf } from '../../jobs/messages.ts';
 import type { Wakeup } from '../../jobs/sender.ts';
 import type { JobScope } from '../../jobs/worker.ts';
 import { BusyError, errorMessage, SkytoolsError } from '../../platform/errors.ts';
-import { logError, logger } from '../../platform/logger.ts';
+import { logError, logger, logWarning } from '../../platform/logger.ts';
 import type { StoredFile } from '../archive/archive.ts';
 import { type PullResult, pullWal } from '../pull/pull.ts';
 import { verifyUpload } from '../upload/register.ts';
@@ -81,7 +81,14 @@ async function registerUpload(cluster: ClusterScope, key: string): Promise<void>
     }
     return upload;
   });
-  if (!found) logger.warn('an uploaded file is gone again', { cluster: cluster.name, key });
-  else if (found.problem) logError('an uploaded file is damaged', found.problem);
+  if (!found) {
+    logWarning(
+      'an uploaded file is gone',
+      new SkytoolsError('WAL_UPLOAD_GONE', `${key} is not in the archive any more`, {
+        subject: { cluster: cluster.name, key },
+        hint: 'somebody deleted it after its upload: skytools wal show tells whether the archive has a gap',
+      }),
+    );
+  } else if (found.problem) logError('an uploaded file is damaged', found.problem);
   else logger.info('registered', { cluster: cluster.name, file: found.file.name });
 }

@@ -1,5 +1,6 @@
 import type { Deadline } from '../../../platform/deadline.ts';
-import { logger } from '../../../platform/logger.ts';
+import { SkytoolsError } from '../../../platform/errors.ts';
+import { logWarning } from '../../../platform/logger.ts';
 import type { Client } from '../../../postgres/connect.ts';
 import { type ConsumeResult, type ConsumerSpec, mapped, subjectOf } from '../../consumer.ts';
 import { consumeLeasedBatch } from '../../leased-consumer.ts';
@@ -53,12 +54,13 @@ export async function forwardBatch(
     );
     if (down === undefined) return result;
     const probeAt = await openCircuit(client, consumer, breaker, down);
-    logger.warn('the destination does not take events: circuit open', {
-      consumer: consumer.consumer,
-      queue: consumer.queue,
-      reason: down.reason,
-      probeAt,
-    });
+    logWarning(
+      'circuit open',
+      new SkytoolsError('FORWARD_CIRCUIT_OPEN', `the destination does not take events: ${down.reason}`, {
+        subject: subjectOf(consumer),
+        hint: `put it right; it is tried again at ${probeAt.toISOString()}`,
+      }),
+    );
     // The lease that stands for the circuit ends with it, and the next tick wakes the consumer.
     return { ...result, next: 'idle' };
   });
