@@ -28,7 +28,7 @@ export interface Cascade {
 
 export const QUEUE = 'set';
 
-/** @param atEnd takes what removes it; by default it lives as long as the test */
+/** @param atEnd takes what removes it, to be called in reverse; by default it lives as long as the test */
 export async function cascade(
   types: ('branch' | 'leaf')[] = ['leaf'],
   settings: Record<string, unknown> = {},
@@ -49,7 +49,7 @@ export async function cascade(
     },
   });
   const connections = new WarmConnections();
-  onTestFinished(() => connections.close());
+  atEnd(() => connections.close());
   const scope: NodeScope = {
     config,
     deadline: Deadline.after(300_000),

@@ -13,7 +13,7 @@ beforeAll(async () => {
   set = await cascade(['leaf'], { chunkBytes: 8192 }, (remove) => removals.push(remove));
 });
 afterAll(async () => {
-  for (const remove of removals) await remove();
+  for (const remove of removals.reverse()) await remove();
 });
 
 interface Shape {
