@@ -29,9 +29,9 @@ export async function tick(client: Client, deadline: Deadline): Promise<UnitResu
 }
 
 /**
- * Makes the next tick of a queue happen whatever its thresholds, and takes it.
+ * A tick of one queue whatever its thresholds.
  *
- * @throws SkytoolsError PGQ_NOT_INSTALLED
+ * @throws SkytoolsError PGQ_NOT_INSTALLED, PGQ_QUEUE_MISSING; PostgresError on a queue that is paused or ticked from outside
  */
 export async function forceTick(
   client: Client,
@@ -39,9 +39,13 @@ export async function forceTick(
   deadline: Deadline,
 ): Promise<UnitResult<TickResult>> {
   try {
-    await client.query('select pgq.force_tick($1)', [queue]);
+    const { rows } = await transaction(
+      client,
+      () => client.query<{ tick: Int8 | null }>('select pgq.tick_now($1) as tick', [queue]),
+      { isolation: 'read committed', deadline },
+    );
+    return { did: { ticked: rows[0]!.tick === null ? 0 : 1 }, next: 'idle' };
   } catch (error) {
     throw pgqError(error, { queue });
   }
-  return tick(client, deadline);
 }

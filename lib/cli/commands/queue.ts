@@ -85,6 +85,19 @@ async function oneQueue(context: CommandContext, queue: string): Promise<QueueSt
   });
 }
 
+/** @throws UsageError QUEUE_NOT_TICKED_HERE */
+function refuseTick({ queue, tickerPaused, externalTicker }: QueueStatus): void {
+  if (!tickerPaused && !externalTicker) return;
+  throw new UsageError(
+    'QUEUE_NOT_TICKED_HERE',
+    tickerPaused ? 'the queue is paused' : 'the queue gets its ticks from its provider',
+    {
+      subject: { queue },
+      hint: tickerPaused ? `skytools queue resume ${queue}` : 'tick the queue of the root node',
+    },
+  );
+}
+
 export function registerQueueCommands(cli: Cli): void {
   const group = cli.group('queue', 'create, drop, configure, look at and tick queues');
 
@@ -214,7 +227,7 @@ export function registerQueueCommands(cli: Cli): void {
         import('../../platform/deadline.ts'),
       ]);
       const client = await context.connect();
-      if (queue !== undefined) await oneQueue(context, queue);
+      if (queue !== undefined) refuseTick(await oneQueue(context, queue));
       const { did } =
         queue === undefined
           ? await tick(client, Deadline.never())

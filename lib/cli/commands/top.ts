@@ -118,7 +118,10 @@ function draw(context: CommandContext, live: boolean, parts: readonly string[]):
     context.write(`${text}\n`);
     return;
   }
-  const { rows = 24, columns = 80 } = context.io.stdout as { rows?: number; columns?: number };
+  const screen = context.io.stdout as { rows?: number; columns?: number };
+  // A terminal that nobody has told its size says 0.
+  const rows = screen.rows || 24;
+  const columns = screen.columns || 80;
   const [heading, ...lines] = text
     .split('\n')
     .slice(0, rows - 1)

@@ -100,14 +100,13 @@ begin
 end;
 $$ language plpgsql;
 
--- pgq.ticker(i_queue_name)
+-- pgq._tick_queue(i_queue_name, i_always)
 --
--- Stores a tick for one queue if its settings ask for one: with new events after max_count events or max_lag, without
--- after twice the last gap up to idle_period.
+-- Stores a tick for one queue, if its settings ask for one or i_always is set.
 -- Returns: tick id, or NULL when none is needed
 -- Calls: pgq._insert_ticks()
 -- Writes: pgq.tick
-create or replace function pgq.ticker(i_queue_name text)
+create or replace function pgq._tick_queue(i_queue_name text, i_always boolean)
 returns bigint as $$
 declare
     _state record;
@@ -143,19 +142,33 @@ begin
             raise warning 'Dubious PgQ state: old xmax=%, cur txid=%', txid_snapshot_xmax(_state.tick_snapshot), _txid;
         end if;
     end if;
-    if not _state.due then
+    if not (_state.due or i_always) then
         return null;
     end if;
 
     perform from pgq.queue q where q.queue_id = _state.queue_id for no key update;
     -- who held the lock may have ticked
     select * into _state from pgq._ticker_state s where s.queue_id = _state.queue_id;
-    if _state.due is not true then
+    if (_state.due or i_always) is not true then
         return null;
     end if;
     return (select t.last_id
               from pgq._insert_ticks(array[_state.queue_id], array[coalesce(_state.tick_id, 0)],
                        array[_state.event_seq], array[_state.first_event], array[_state.queue_id]) t);
+end;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;
+
+-- pgq.ticker(i_queue_name)
+--
+-- Stores a tick for one queue if its settings ask for one: with new events after max_count events or max_lag, without
+-- after twice the last gap up to idle_period.
+-- Returns: tick id, or NULL when none is needed
+-- Calls: pgq._tick_queue()
+-- Writes: pgq.tick
+create or replace function pgq.ticker(i_queue_name text)
+returns bigint as $$
+begin
+    return pgq._tick_queue(i_queue_name, false);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
 

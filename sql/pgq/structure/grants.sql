@@ -31,7 +31,7 @@ declare
             "_trigger_arguments", "_value_same", "_when",
             "create_queue", "drop_queue", "event_retry_raw", "grant_perms", "insert_event_raw", "maint_operations",
             "maint_delayed_events", "maint_event_keys", "maint_retry_events", "maint_rotate_tables_step1", "maint_rotate_tables_step2",
-            "maint_tables_to_vacuum", "seq_setval", "set_queue_config", "ticker", "tune_storage",
+            "maint_tables_to_vacuum", "seq_setval", "set_queue_config", "tick_now", "ticker", "tune_storage",
             "upgrade_schema", "_check_tx_limit", "_complete_queue", "_dispatch_tree", "_generate_dispatch", "_generate_insert",
             "_grant_perms_from", "_subscription_of"
         ]

@@ -83,6 +83,12 @@ it('top keeps within the terminal, and ends at q', async () => {
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(20);
 });
 
+it('top draws on a terminal that says it has no columns', async () => {
+  const terminal = { columns: 0, rows: 0 };
+  const { stdout } = await skytools(['top', '--url', database.url], { stdin: 'q', terminal });
+  expect(stdout).toContain('QUEUE  STATE  LAST TICK');
+});
+
 it('reads the configuration, chooses its only database, and says which there are where there are several', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'skytools-config-'));
   onTestFinished(() => rm(directory, { recursive: true }));

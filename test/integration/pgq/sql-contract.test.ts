@@ -430,6 +430,20 @@ describe('ticker', () => {
     expect(await value(db, 'select max(tick_event_seq) from pgq.tick')).toBe('1');
   });
 
+  test('tick_now ticks below all thresholds; pending events and the rate stay those of the events', async () => {
+    const db = await testDatabase();
+    await db.query("select pgq.create_queue('q'), pgq.register_consumer('q', 'c')");
+    await db.query(
+      "select pgq.insert_events('q', array_fill('t'::text, array[10]), array_fill('d'::text, array[10]))",
+    );
+    expect(await value(db, "select pgq.ticker('q')"), 'no threshold is met').toBeNull();
+    expect(await value(db, "select pgq.tick_now('q')")).toBe('2');
+    expect(await value(db, "select pgq.tick_now('q')"), 'nothing new').toBe('3');
+    expect(await value(db, "select pending_events from pgq.get_consumer_info('q')")).toBe('9');
+    expect(await value(db, "select ev_new from pgq.get_queue_info('q')")).toBe('0');
+    expect(await value(db, "select pgq.insert_event('q', 't', 'd')"), 'no id is skipped').toBe('11');
+  });
+
   test('queues that are paused or ticked from outside are left alone', async () => {
     const db = await testDatabase();
     await db.query("select pgq.create_queue('p'), pgq.create_queue('x')");
@@ -438,6 +452,12 @@ describe('ticker', () => {
     expect(await value(db, 'select pgq.ticker()')).toBe('0');
     await expect(db.query("select pgq.ticker('p')")).rejects.toThrow('Ticker has been paused for this queue');
     await expect(db.query("select pgq.ticker('x')")).rejects.toThrow('This queue has external tick source.');
+    await expect(db.query("select pgq.tick_now('p')")).rejects.toThrow(
+      'Ticker has been paused for this queue',
+    );
+    await expect(db.query("select pgq.tick_now('x')")).rejects.toThrow(
+      'This queue has external tick source.',
+    );
     expect(await value(db, "select pgq.force_tick('x')")).toBe('1');
     expect(await value(db, "select pgq.ticker('x', 10, now(), 100)")).toBe('10');
     expect(await value(db, "select pgq.ticker('x', 11, now(), 0)"), 'smaller sequence value').toBe('11');

@@ -40,6 +40,7 @@ test('each role does its own work and nothing else', async () => {
   await denied('nobody', "select pgq.insert_event('q', 't', 'd')", 'function insert_event');
   await denied('nobody', "select pgq.next_batch('q', 'c')", 'function next_batch');
   await denied('reader', 'select pgq.ticker()', 'function ticker');
+  await denied('reader', "select pgq.tick_now('q')", 'function tick_now');
   await denied('writer', 'select pgq.maint_retry_events()', 'function maint_retry_events');
 
   await allowed('reader', "select pgq.register_consumer('q', 'c')");
@@ -70,6 +71,7 @@ test('each role does its own work and nothing else', async () => {
   await denied('nobody', 'select * from pgq.event_1_0', 'table event_1_0');
   await denied('nobody', 'select * from pgq.retry_queue', 'table retry_queue');
   await allowed('reader', "select pgq.finish_batch(1), pgq.force_tick('q')");
+  await allowed('admin', "select pgq.tick_now('q')");
   await allowed('admin', 'select pgq.maint_retry_events()');
   await allowed('admin', 'select * from pgq.maint_operations()');
   await allowed('admin', "select pgq.maint_rotate_tables_step1('q')");
