@@ -52,9 +52,7 @@ export class Cli {
 
   /** A group such as `queue`: a noun whose verbs are added to the returned command. */
   group(name: string, summary: string, parent: Command = this.program): Command {
-    const group = parent.command(name).description(summary);
-    group.action(() => group.help({ error: true }));
-    return group;
+    return parent.command(name).description(summary).helpCommand(false);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { BusyError, SkytoolsError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
 import { hasSqlState } from '../postgres/errors.ts';
-import type { Answer } from './errors.ts';
+import { type Answer, orNotInstalled } from './errors.ts';
 
 /** A node as its own database knows it. */
 export interface NodeState extends Answer {
@@ -22,9 +22,11 @@ export interface NodeState extends Answer {
   combined_type: string | null;
 }
 
-/** @throws SkytoolsError LONDISTE_NODE_MISSING */
+/** @throws SkytoolsError LONDISTE_NODE_MISSING, LONDISTE_NOT_INSTALLED */
 export async function nodeState(client: Client, queue: string): Promise<NodeState> {
-  const { rows } = await client.query<NodeState>('select * from pgq_node.get_worker_state($1)', [queue]);
+  const { rows } = await client
+    .query<NodeState>('select * from pgq_node.get_worker_state($1)', [queue])
+    .catch(orNotInstalled);
   const state = rows[0]!;
   if (state.ret_code >= 400) {
     throw new SkytoolsError('LONDISTE_NODE_MISSING', `${state.ret_note}`, {

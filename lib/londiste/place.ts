@@ -15,13 +15,17 @@ export interface NodeScope {
 /**
  * Runs `body` with a connection to a node's location: the name of a configured database, a libpq connect string, or a
  * reference to one.
+ *
+ * @throws UsageError CONFIG_UNKNOWN_DATABASE for a name that is not configured
  */
 export async function atLocation<T>(
   scope: NodeScope,
   location: string,
   body: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
-  if (Object.hasOwn(scope.config.databases, location)) return scope.database(location, body);
+  const isConnectString = /[=:]/.test(location);
+  if (Object.hasOwn(scope.config.databases, location) || !isConnectString)
+    return scope.database(location, body);
   const client = await connect(parseTarget(await resolveSecret(location)));
   try {
     return await body(client);

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
 import { SkytoolsError, UsageError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
-import { call } from '../errors.ts';
+import { call, orNotInstalled } from '../errors.ts';
 import { nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 
@@ -44,15 +44,18 @@ export interface CreatedNode {
  * Makes the database at `client` a node of a queue. Every step may be repeated, so a call that was interrupted is simply
  * made again.
  *
- * @throws UsageError LONDISTE_PROVIDER_MISSING, LONDISTE_NODE_TAKEN; SkytoolsError LONDISTE_REFUSED, LONDISTE_LOCATION_WRONG
+ * @throws UsageError LONDISTE_PROVIDER_MISSING, LONDISTE_PROVIDER_IS_LEAF, LONDISTE_NODE_TAKEN, LONDISTE_NODE_EXISTS;
+ * SkytoolsError LONDISTE_REFUSED, LONDISTE_LOCATION_WRONG, LONDISTE_NOT_INSTALLED
  */
 export async function createNode(scope: NodeScope, client: pg.Client, node: NewNode): Promise<CreatedNode> {
   const { queue, type, name } = node;
   const worker = node.worker ?? `${name}_worker`;
-  const { rows } = await client.query<{ node_type: string | null; node_name: string }>(
-    'select node_type, node_name from pgq_node.get_node_info($1)',
-    [queue],
-  );
+  const { rows } = await client
+    .query<{ node_type: string | null; node_name: string }>(
+      'select node_type, node_name from pgq_node.get_node_info($1)',
+      [queue],
+    )
+    .catch(orNotInstalled);
   if (rows[0]!.node_type !== null) {
     if (rows[0]!.node_name === name && rows[0]!.node_type === type)
       return { node: name, type, created: false };
@@ -95,6 +98,13 @@ async function subscribe(
   worker: string,
 ): Promise<void> {
   const { queue, type, name, location } = node;
+  const above = await atLocation(scope, node.provider, (remote) => nodeState(remote, queue));
+  if (above.node_type === 'leaf') {
+    throw new UsageError('LONDISTE_PROVIDER_IS_LEAF', `${above.node_name} is a leaf: nobody reads from it`, {
+      subject: { queue, node: above.node_name },
+      hint: 'name the root or a branch with --provider: skytools londiste status draws them',
+    });
+  }
   await atRoot(scope, queue, node.provider, async (root) => {
     const taken = (await members(root, queue)).find((member) => member.node_name === name);
     if (taken !== undefined && taken.node_location !== location) {
@@ -199,7 +209,7 @@ export async function atRoot<T>(
   return 'result' in found ? found.result : atRoot(scope, queue, found.above, body, distance + 1);
 }
 
-/** The public location must lead to this very database: a transaction's id taken through one is seen through the other. */
+/** The public location must lead to this very database: the same name and oid in a server that started at the same microsecond. */
 async function checkLocation(scope: NodeScope, client: pg.Client, location: string): Promise<void> {
   const identity = `select (select oid from pg_catalog.pg_database where datname = current_database())::text
     || ' ' || current_database() || ' ' || pg_postmaster_start_time()::text as id`;

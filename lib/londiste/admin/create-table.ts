@@ -72,18 +72,49 @@ export async function createLike(
     for (const schema of script.schemas)
       await client.query(`create schema if not exists ${quoteIdent(schema)}`);
     for (const statement of script.must) await client.query(statement);
-    for (const statement of script.may) {
-      await client.query('savepoint optional');
-      try {
-        await client.query(statement);
-      } catch (error) {
-        await client.query('rollback to savepoint optional');
-        left.push(`${statement}: ${toSkytoolsError(error).message}`);
-      }
-      await client.query('release savepoint optional');
-    }
+    left.push(...(await tryEach(client, script.may)));
   });
   return { created: true, left };
+}
+
+/**
+ * Runs, within a transaction, statements that may fail: roles and rights are not the same everywhere.
+ *
+ * @returns those that failed, and why
+ */
+export async function tryEach(client: Client, statements: readonly string[]): Promise<string[]> {
+  const failed: string[] = [];
+  for (const statement of statements) {
+    await client.query('savepoint optional');
+    try {
+      await client.query(statement);
+    } catch (error) {
+      await client.query('rollback to savepoint optional');
+      failed.push(`${statement}: ${toSkytoolsError(error).message}`);
+    }
+    await client.query('release savepoint optional');
+  }
+  return failed;
+}
+
+/**
+ * The grants that others than the owner have on a table or sequence and its columns.
+ *
+ * @param dest quoted name that the statements are for
+ */
+export async function grantsOf(client: Client, oid: number, dest: string): Promise<string[]> {
+  const { rows } = await client.query<{ statement: string }>(
+    `select format('grant %s%s on %s to %s%s', g.privilege_type, g.columns, $2::text,
+                   case g.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end,
+                   case when g.is_grantable then ' with grant option' else '' end) as statement
+       from (select x.*, '' as columns from pg_class c, aclexplode(c.relacl) x where c.oid = $1 and x.grantee <> c.relowner
+             union all
+             select x.*, ' (' || quote_ident(a.attname) || ')' from pg_attribute a, aclexplode(a.attacl) x
+              where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped) g
+      order by 1`,
+    [oid, dest],
+  );
+  return rows.map((row) => row.statement);
 }
 
 class Description {
@@ -297,18 +328,7 @@ class Description {
   }
 
   async #rights(relation: Relation, script: Script): Promise<void> {
-    const { rows } = await this.#client.query<{ statement: string }>(
-      `select format('grant %s%s on %s to %s%s', g.privilege_type, g.columns, $2::text,
-                     case g.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end,
-                     case when g.is_grantable then ' with grant option' else '' end) as statement
-         from (select x.*, '' as columns from pg_class c, aclexplode(c.relacl) x where c.oid = $1 and x.grantee <> c.relowner
-               union all
-               select x.*, ' (' || quote_ident(a.attname) || ')' from pg_attribute a, aclexplode(a.attacl) x
-                where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped) g
-        order by 1`,
-      [relation.oid, this.#dest],
-    );
-    script.may.push(...rows.map((row) => row.statement));
+    script.may.push(...(await grantsOf(this.#client, relation.oid, this.#dest)));
     const owned = await this.#client.query<{ statement: string }>(
       `select format('alter sequence %s owned by %s.%I', s.oid::regclass, $2::text, a.attname) as statement
          from pg_depend p

@@ -37,12 +37,17 @@ function maskPattern(mask: string): RegExp {
  * As {@link expand}, of a command that works on what is there.
  *
  * @param all every known name
- * @throws UsageError LONDISTE_NOTHING_NAMED, LONDISTE_NOT_SUBSCRIBED
+ * @param adding the names are of what could be added, not of what is subscribed
+ * @throws UsageError LONDISTE_NOTHING_NAMED, LONDISTE_NOT_SUBSCRIBED; LONDISTE_SEQUENCE_NOT_AVAILABLE of `adding`
  */
 export function choose(
   given: readonly string[],
   known: readonly string[],
-  { all = false, what = 'tables' }: { all?: boolean | undefined; what?: 'tables' | 'sequences' } = {},
+  {
+    all = false,
+    what = 'tables',
+    adding = false,
+  }: { all?: boolean | undefined; what?: 'tables' | 'sequences'; adding?: boolean } = {},
 ): string[] {
   if (all) return [...known];
   if (given.length === 0) {
@@ -51,6 +56,15 @@ export function choose(
     });
   }
   const { names, unknown } = expand(given, known);
+  if (unknown.length > 0 && adding) {
+    throw new UsageError(
+      'LONDISTE_SEQUENCE_NOT_AVAILABLE',
+      `not available: ${unknown.join(', ')}: cannot proceed`,
+      {
+        hint: 'skytools londiste missing lists what could be added; --skip-non-existing leaves the others out',
+      },
+    );
+  }
   if (unknown.length > 0) {
     throw new UsageError('LONDISTE_NOT_SUBSCRIBED', `not subscribed here: ${unknown.join(', ')}`, {
       hint: `skytools londiste ${what === 'tables' ? 'tables' : 'seqs'} lists what is`,

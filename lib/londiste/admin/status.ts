@@ -115,39 +115,70 @@ async function oneNode(client: pg.Client, queue: string): Promise<NodeStatus> {
   };
 }
 
+/** How a cascade is drawn. */
+export interface Drawing {
+  /** A span of time as text; `''` for null. */
+  seconds: (value: number | null) => string;
+  /** Marks what should be seen first: the lag of a node that is more than a minute behind. */
+  alarm: (text: string) => string;
+  /** One line for a node. */
+  compact?: boolean | undefined;
+}
+
+/** Lag that is marked, in seconds. */
+const LONG_LAG_SECONDS = 60;
+
 /**
- * The cascade as a tree, below each node its state and its troubles.
- *
- * @param compact one line for a node
+ * The cascade as a tree, below each node its state and its troubles. Of the nodes that read from one, those with the least below
+ * them come first: by levels, then by number, then by name.
  */
-export function drawTree(
-  states: readonly NodeStatus[],
-  seconds: (value: number | null) => string,
-  compact = false,
-): string {
+export function drawTree(states: readonly NodeStatus[], drawing: Drawing): string {
   const lines: string[] = [];
   const drawn = new Set<string>();
+  const below = new Map(states.map((state) => [state.node, extentBelow(states, state.node)]));
   const draw = (state: NodeStatus, indent: string, first: string) => {
     drawn.add(state.node);
-    const details = detailsOf(state, seconds);
-    lines.push(`${first}${state.node} (${state.type})${compact ? `  ${details.join('; ')}` : ''}`);
-    if (!compact) lines.push(...details.map((line) => `${indent}  ${line}`));
-    const children = states.filter((child) => child.provider === state.node && !drawn.has(child.node));
+    const details = detailsOf(state, drawing);
+    lines.push(`${first}${state.node} (${state.type})${drawing.compact ? `  ${details.join('; ')}` : ''}`);
+    if (!drawing.compact) lines.push(...details.map((line) => `${indent}  ${line}`));
+    const children = states
+      .filter((child) => child.provider === state.node && !drawn.has(child.node))
+      .sort((one, other) => {
+        const [a, b] = [below.get(one.node)!, below.get(other.node)!];
+        return a.levels - b.levels || a.nodes - b.nodes || (one.node < other.node ? -1 : 1);
+      });
     for (const child of children) draw(child, `${indent}    `, `${indent}  +-`);
   };
   const tops = states.filter((state) => !states.some((other) => other.node === state.provider));
-  for (const state of tops) if (!drawn.has(state.node)) draw(state, '', '');
+  for (const state of tops) draw(state, '', '');
+  // Nodes that name each other as provider have nobody above them, and must not be hidden for that.
+  for (const state of states) if (!drawn.has(state.node)) draw(state, '', '');
   return `${lines.join('\n')}\n`;
 }
 
-function detailsOf(state: NodeStatus, seconds: (value: number | null) => string): string[] {
+/** How many levels and nodes there are below a node. */
+function extentBelow(
+  states: readonly NodeStatus[],
+  node: string,
+  seen: ReadonlySet<string> = new Set([node]),
+): { levels: number; nodes: number } {
+  const children = states.filter((state) => state.provider === node && !seen.has(state.node));
+  const extents = children.map((child) => extentBelow(states, child.node, new Set([...seen, child.node])));
+  return {
+    levels: Math.max(0, ...extents.map(({ levels }) => levels + 1)),
+    nodes: extents.reduce((sum, { nodes }) => sum + nodes + 1, 0),
+  };
+}
+
+function detailsOf(state: NodeStatus, { seconds, alarm }: Drawing): string[] {
   if (state.unreachable !== undefined) return [`not reached: ${state.unreachable}`];
   const { ok, half, ignored } = state.tables;
   const flags = [...(state.paused ? ['PAUSED'] : []), ...(state.uptodate ? [] : ['NOT UPTODATE'])];
+  const lag = seconds(state.lagSeconds) || 'unknown';
   const attributes = Object.entries(state.attributes).map(([name, value]) => `${name}=${value}`);
   return [
     `Tables: ${ok} ok, ${half} not yet, ${ignored} ignored`,
-    `Lag: ${seconds(state.lagSeconds) || 'unknown'}, Tick: ${[state.tick, ...flags].join(', ')}`,
+    `Lag: ${(state.lagSeconds ?? 0) > LONG_LAG_SECONDS ? alarm(lag) : lag}, Tick: ${[state.tick, ...flags].join(', ')}`,
     ...(attributes.length > 0 ? [`Attr: ${attributes.join(', ')}`] : []),
     ...(state.error ? [`ERR: ${state.error.split('\n')[0]}`] : []),
     ...firstOf(state.copying, ({ table, state: step, percent, chunks, chunksDone, secondsLeft }) => {

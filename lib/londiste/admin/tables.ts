@@ -24,7 +24,7 @@ export interface AddTable {
   create?: Likeness | undefined;
   /** The rows are here already: no copy. */
   expectSync?: boolean | undefined;
-  /** The copy keeps the rows that are here. */
+  /** The copy keeps the rows that are here; nothing where `expectSync` makes no copy. */
   skipTruncate?: boolean | undefined;
   /** Default: `londiste`. */
   handler?: string | undefined;
@@ -39,7 +39,7 @@ export interface AddTable {
   maxParallelCopy?: number | undefined;
 }
 
-/** The answer to add-table. */
+/** The answer to add-table and add-seq. */
 export interface Added extends Answer {
   /** What `create: 'full'` could not make as it is at the provider, and why. */
   left: string[];
@@ -82,7 +82,7 @@ export async function subscribeTable(
   const use = useHandler(add.handler ?? 'londiste', add.handlerArguments);
   const args = [
     ...(add.expectSync ? ['expect_sync'] : []),
-    ...(add.skipTruncate ? ['skip_truncate'] : []),
+    ...(add.skipTruncate && !add.expectSync ? ['skip_truncate'] : []),
     ...(add.merge === undefined ? [] : [add.merge === 'all' ? 'merge_all' : 'no_merge']),
     ...use.handler.triggerArguments,
     ...(add.triggerArgs ?? []),
@@ -114,7 +114,9 @@ export async function subscribeTable(
     (await atLocation(scope, source?.location ?? state.provider_location, (provider) =>
       createLike(provider, client, source?.dest ?? table, qualified(add.dest ?? table), create),
     ));
-  return { ...(await subscribe()), left: made?.left ?? [] };
+  const answer = await subscribe();
+  const untouched = made?.created === false ? `${answer.ret_note}; its definition here stays as it is` : null;
+  return { ...answer, ret_note: untouched ?? answer.ret_note, left: made?.left ?? [] };
 }
 
 const notProvided = (queue: string, table: string, node: string) =>

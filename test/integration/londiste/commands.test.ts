@@ -220,7 +220,7 @@ describe('skytools londiste', () => {
     await paris.query('insert into item values (1), (2)');
     await paris.query(`select pgq.force_tick('shop'), pgq.ticker('shop')`);
     const first = await run('berlin', 'replay', 'shop');
-    expect(first.text).toMatch(/[1-9]\d* batches replayed/);
+    expect(first.text).toMatch(/[1-9]\d* batch(es)? replayed/);
     expect(first.code).toBe(0);
     expect(await berlin.query('select * from item order by id')).toEqual([{ id: 1 }, { id: 2 }]);
     expect(await json('berlin', 'replay', 'shop')).toEqual({ queue: 'shop', batches: 0 });
@@ -229,6 +229,86 @@ describe('skytools londiste', () => {
       code: 2,
       text: expect.stringContaining('CONFIG_UNKNOWN_DATABASE'),
     });
+  });
+
+  it('names what is wrong with a node before anything is registered', async () => {
+    const { run, json, paris, berlin } = await parisAndBerlin();
+    await run('paris', 'create-root', 'shop', 'paris');
+    const leaf = (...more: string[]) => run('berlin', 'create-leaf', 'shop', 'berlin', ...more);
+    expect(await leaf('--provider', 'nowhere')).toMatchObject({
+      code: 2,
+      text: expect.stringContaining('CONFIG_UNKNOWN_DATABASE'),
+    });
+    await leaf('--provider', 'paris');
+    const third = await testDatabase();
+    expect(
+      await skytools([
+        ...['--url', third.url, 'londiste', 'create-leaf', 'shop', 'rome', '--location', third.url],
+        ...['--provider', berlin.url],
+      ]),
+    ).toMatchObject({ code: 2, stderr: expect.stringContaining('LONDISTE_PROVIDER_IS_LEAF') });
+    expect(await json('paris', 'members', 'shop')).toHaveLength(2);
+    await paris.query('drop schema pgq_node cascade');
+    expect((await run('paris', 'status', 'shop')).text).toContain('LONDISTE_NOT_INSTALLED');
+    expect((await run('paris', 'create-root', 'other', 'paris')).text).toContain('hint: install it');
+    expect((await run('paris', 'statu', 'shop')).text).toMatch(
+      /unknown command 'statu'[\s\S]*Did you mean status/,
+    );
+  });
+
+  it('refuses what would only fail later: letters of triggers, numbers of copies, tables without a key', async () => {
+    const { run, json, paris, berlin } = await parisAndBerlin();
+    await paris.query('create table item (id int primary key); create table heap (id int)');
+    await berlin.query('create table item (id int primary key)');
+    await run('paris', 'create-root', 'shop', 'paris');
+    await run('berlin', 'create-leaf', 'shop', 'berlin', '--provider', 'paris');
+    const refused = { code: 2, text: expect.stringContaining('is invalid') };
+    expect(await run('paris', 'add-table', 'shop', 'item', '--trigger-flags', 'IX')).toMatchObject(refused);
+    expect(await run('paris', 'add-table', 'shop', 'item', '--max-parallel-copy', '0')).toMatchObject(
+      refused,
+    );
+    expect((await run('paris', 'add-table', 'shop', 'heap')).text).toContain('hint: give it one');
+    expect(await json('paris', 'tables', 'shop')).toEqual([]);
+    await run('paris', 'add-table', 'shop', 'item', '--trigger-flags', 'iuJ');
+    // There already: --create leaves it as it is, and says so.
+    expect((await run('berlin', 'add-table', 'shop', 'item', '--create')).text).toContain('stays as it is');
+    await run('berlin', 'remove-table', 'shop', 'item');
+    await run('berlin', 'add-table', 'shop', 'item', '--expect-sync', '--skip-truncate');
+    // A later resync must not keep the rows that are here.
+    expect(await json('berlin', 'tables', 'shop')).toMatchObject([{ state: 'ok', attributes: null }]);
+  });
+
+  it('add-seq says what is missing where, leaves it out where told, and makes it with all that belongs to it', async () => {
+    const { run, paris, berlin } = await parisAndBerlin();
+    await paris.query(`create sequence one increment 5 minvalue -3 cycle; comment on sequence one is 'it''s one';
+      grant usage on one to public`);
+    await run('paris', 'create-root', 'shop', 'paris');
+    await run('berlin', 'create-leaf', 'shop', 'berlin', '--provider', 'paris');
+    expect(await run('paris', 'add-seq', 'shop', 'two')).toMatchObject({
+      code: 2,
+      text: expect.stringContaining('LONDISTE_SEQUENCE_NOT_AVAILABLE'),
+    });
+    expect((await run('paris', 'add-seq', 'shop', 'one', 'two', '--skip-non-existing')).text).toMatch(
+      /public.two is not available[\s\S]*Sequence added: public.one/,
+    );
+    expect((await run('paris', 'add-seq', 'shop', '--all')).text).toContain('nothing is missing');
+    expect((await run('berlin', 'add-seq', 'shop', 'one')).text).toMatch(/Sequence not found[\s\S]*--create/);
+    expect(await run('berlin', 'add-seq', 'shop', 'one', '--skip-non-existing')).toMatchObject({
+      code: 0,
+      text: expect.stringContaining('does not exist here'),
+    });
+    expect((await run('berlin', 'add-seq', 'shop', 'one', '--create-full')).text).toContain('Sequence added');
+    expect(
+      await berlin.query(
+        `select seqincrement::int4 as by, seqmin::int4 as least, seqcycle, obj_description(seqrelid) as comment,
+                has_sequence_privilege('public', 'one', 'usage') as granted
+           from pg_sequence where seqrelid = 'one'::regclass`,
+      ),
+    ).toEqual([{ by: 5, least: -3, seqcycle: true, comment: "it's one", granted: true }]);
+    expect((await run('berlin', 'remove-seq', 'shop', '--all')).code).toBe(0);
+    expect((await run('berlin', 'remove-seq', 'shop', '--all')).text).toContain(
+      'no sequences are subscribed',
+    );
   });
 
   it('lists its handlers with their arguments', async () => {

@@ -54,7 +54,7 @@ const state = async (set: Cascade, table = ITEM) =>
 async function isTold(set: Cascade, fault: RegExp): Promise<void> {
   expect(await health(set)).toMatch(fault);
   await set.scope.database(set.leaf.name, async (client) => {
-    const tree = drawTree(await cascadeStatus(set.scope, client, QUEUE), String);
+    const tree = drawTree(await cascadeStatus(set.scope, client, QUEUE), { seconds: String, alarm: String });
     const told = tree.split('\n').filter((line) => line.includes(`${ITEM}: `));
     expect(told.join('\n')).toMatch(fault);
     const findings = await examine(client, '0');

@@ -159,7 +159,7 @@ describe('a set of many tables', () => {
     const states = await set.scope.database(set.leaf.name, (client) =>
       cascadeStatus(set.scope, client, QUEUE),
     );
-    const lines = drawTree(states, String).split('\n');
+    const lines = drawTree(states, { seconds: String, alarm: String }).split('\n');
     expect(lines.filter((line) => line.includes('changes were lost'))).toHaveLength(10);
     expect(lines.join('\n')).toMatch(/and 20 more: skytools londiste tables/);
   });

@@ -1,3 +1,4 @@
+import { styleText } from 'node:util';
 import type { Command } from 'commander';
 import { UsageError } from '../../../platform/errors.ts';
 import type { Cli } from '../../cli.ts';
@@ -115,9 +116,12 @@ export function registerNodeCommands(cli: Cli, group: Command): void {
       if (context.json) await context.record(states, []);
       else {
         const local = states.find((state) => state.here)?.node ?? '';
-        context.write(
-          `Queue: ${queue}   Local node: ${local}\n${drawTree(states, formatSeconds, options.compact)}`,
-        );
+        const tree = drawTree(states, {
+          seconds: formatSeconds,
+          alarm: (text) => (context.color ? styleText('red', text) : text),
+          compact: options.compact,
+        });
+        context.write(`Queue: ${queue}   Local node: ${local}\n${tree}`);
       }
       const ill = states.some(
         (state) => state.error !== null || state.unreachable !== undefined || state.troubled.length > 0,
@@ -277,7 +281,7 @@ export function registerNodeCommands(cli: Cli, group: Command): void {
         if (did?.finished) batches++;
         more = next === 'again';
       }
-      await context.done({ queue, batches }, `${batches} batches replayed`);
+      await context.done({ queue, batches }, `${batches} ${batches === 1 ? 'batch' : 'batches'} replayed`);
     },
   );
 

@@ -5,6 +5,7 @@ import { dryRunOption, londisteContext } from './scope.ts';
 interface SequenceFlags {
   all?: boolean;
   create?: boolean;
+  createFull?: boolean;
   skipNonExisting?: boolean;
   dryRun?: boolean;
 }
@@ -26,16 +27,18 @@ export function registerSequenceCommands(cli: Cli, group: Command): void {
     command('add-seq', 'add sequences to the set (on the root) or subscribe them here (elsewhere)')
       .option('--all', 'every sequence that could be added')
       .option('--create', 'make it like the one of the provider where it is missing')
+      .option('--create-full', 'also its comment, grants and owner')
       .option('--skip-non-existing', 'leave out sequences that are missing here'),
     [
       ['skytools londiste add-seq shop orders_id_seq --database paris', 'on the root'],
       ['skytools londiste add-seq shop --all --create --database berlin', 'on a leaf'],
     ],
     async (context, [queue, ...given], options) => {
-      const { addSequence, refreshSequences, sequenceStatus } = await admin();
+      const { addSequence, refreshSequences, sequenceExists, sequenceStatus } = await admin();
       const { choose, expand } = await import('../../../londiste/admin/names.ts');
       const { missingObjects } = await import('../../../londiste/admin/tables.ts');
       const { client, scope } = await londisteContext(context);
+      const create = options.createFull ? 'full' : options.create ? 'plain' : undefined;
       await refreshSequences(scope, client, queue!);
       const missing = (await missingObjects(client, queue!))
         .filter(({ kind }) => kind === 'sequence')
@@ -43,27 +46,32 @@ export function registerSequenceCommands(cli: Cli, group: Command): void {
       const subscribed = (await sequenceStatus(client, queue!))
         .filter(({ local }) => local)
         .map(({ sequence }) => sequence);
-      const known = [...missing, ...subscribed];
-      const { unknown } = expand(given, known);
-      for (const name of options.skipNonExisting ? unknown : []) context.warn(`${name} is not available`);
-      const wanted = options.skipNonExisting
-        ? given.filter((name) => expand([name], known).unknown.length === 0)
-        : given;
+      const known = options.all ? missing : [...missing, ...subscribed];
+      const { names: available, unknown } = expand(given, known);
       const names =
-        wanted.length === 0 && unknown.length > 0
-          ? []
-          : choose(wanted, options.all ? missing : known, { all: options.all, what: 'sequences' });
+        options.skipNonExisting && given.length > 0
+          ? available
+          : choose(given, known, { all: options.all, what: 'sequences', adding: true });
+      if (options.skipNonExisting) for (const name of unknown) context.warn(`${name} is not available`);
+      const sequences: string[] = [];
       const notes: string[] = [];
       for (const name of names) {
-        notes.push(
-          options.dryRun
-            ? `${name} would be added`
-            : ((await addSequence(scope, client, queue!, name, options.create)).ret_note ?? ''),
-        );
+        if (options.skipNonExisting && create === undefined && !(await sequenceExists(client, name))) {
+          context.warn(`${name} does not exist here`);
+          continue;
+        }
+        sequences.push(name);
+        if (options.dryRun) notes.push(`${name} would be added`);
+        else {
+          const { ret_note, left } = await addSequence(scope, client, queue!, name, create);
+          for (const what of left) context.warn(`not made as at the provider: ${what}`);
+          notes.push(ret_note ?? '');
+        }
         if (!context.json) context.note(notes.at(-1)!);
       }
       if (context.json)
-        await context.record({ queue, sequences: names, notes, dryRun: options.dryRun === true }, []);
+        await context.record({ queue, sequences, notes, dryRun: options.dryRun === true }, []);
+      else if (options.all && names.length === 0) context.note('nothing is missing');
     },
   );
 
@@ -92,6 +100,7 @@ export function registerSequenceCommands(cli: Cli, group: Command): void {
       }
       if (context.json)
         await context.record({ queue, sequences: names, notes, dryRun: options.dryRun === true }, []);
+      else if (names.length === 0) context.note('no sequences are subscribed');
     },
   );
 

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { AddedTable } from '../../../londiste/admin/add-tables.ts';
 import type { TableStatus } from '../../../londiste/admin/tables.ts';
+import { decodeUrlencoded } from '../../../pgq/codecs/urlencoded.ts';
 import { UsageError } from '../../../platform/errors.ts';
 import { type Cli, wholeNumber } from '../../cli.ts';
 import type { CommandContext } from '../../context.ts';
@@ -42,10 +43,15 @@ interface ResyncFlags {
 const stateOf = ({ state, fault, held }: TableStatus): string =>
   held ? 'held back' : state === 'ok' && fault !== null ? 'ok, faulty' : (state ?? 'waiting');
 
+const attributesOf = ({ attributes }: TableStatus): string =>
+  Object.entries(decodeUrlencoded(attributes ?? ''))
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ');
+
 const COLUMNS: Column<TableStatus>[] = [
   { title: 'table', value: (row) => (row.dest === row.table ? row.table : `${row.table} (${row.dest})`) },
   { title: 'state', value: stateOf },
-  { title: 'attributes', value: (row) => row.attributes },
+  { title: 'attributes', value: (row) => attributesOf(row) },
   {
     title: 'copied',
     value: (row) =>
@@ -69,6 +75,18 @@ function collectPair(text: string, before: Record<string, string> = {}): Record<
   const name = text.slice(0, equals);
   if (name in before) throw new InvalidArgumentError(`${name} is given twice`);
   return { ...before, [name]: text.slice(equals + 1) };
+}
+
+function triggerFlags(text: string): string {
+  const unknown = text.replace(/[IUDABLJQS]/gi, '');
+  if (text !== '' && unknown === '') return text;
+  throw new InvalidArgumentError(`no such letter: ${unknown}`);
+}
+
+function aboveZero(text: string): number {
+  const number = wholeNumber(text);
+  if (number < 1) throw new InvalidArgumentError('not above 0');
+  return number;
 }
 
 /** The node to copy from, as `copy_node` holds it. */
@@ -173,14 +191,14 @@ function registerAddTable(cli: Cli, group: Command): void {
         .option('--skip-truncate', 'the copy keeps the rows that are here')
         .option('--handler <name>', 'how its events are applied: see show-handlers')
         .option('--handler-arg <name=value>', 'argument of the handler (may be repeated)', collectPair)
-        .option('--trigger-flags <letters>', 'I U D events, A or B time, L J Q format, S skip')
+        .option('--trigger-flags <letters>', 'I U D events, A or B time, L J Q format, S skip', triggerFlags)
         .option('--trigger-arg <argument>', 'argument of the trigger function (may be repeated)', collect)
         .option('--no-triggers', 'make no triggers')
         .option('--copy-node <node>', 'copy from this node instead of the provider')
         .option('--find-copy-node', 'copy from the nearest node above that has the rows')
         .option('--merge-all', 'of a table that several sets fill: subscribe it in each of them')
         .option('--no-merge', 'of a table that several sets fill: subscribe it in this set alone')
-        .option('--max-parallel-copy <n>', 'of a table that several sets fill: copies at once', wholeNumber)
+        .option('--max-parallel-copy <n>', 'of a table that several sets fill: copies at once', aboveZero)
         .option('--skip-non-existing', 'leave out tables that are missing here or at the provider')
         .option('--force', 'take names that the set does not list')
         .option('--wait-sync', 'return when all tables are in sync'),
