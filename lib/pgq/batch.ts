@@ -61,18 +61,23 @@ export class Batch {
   readonly #open: () => AsyncIterable<PgqEvent[]>;
   readonly #deadline: Deadline;
   readonly #resumable: boolean;
+  readonly #record: ((last: EventId) => Promise<void>) | undefined;
   #started = false;
   #delivered = 0;
   #last: EventId | undefined;
   #stopped = false;
 
-  /** @param resumable whether delivery may end before the batch's end when the deadline is near */
+  /**
+   * @param resumable whether delivery may end before the batch's end when the deadline is near
+   * @param record records a position inside the batch, where that can be done before its handler ends
+   */
   constructor(
     names: { queue: string; consumer: string },
     row: BatchRow,
     open: () => AsyncIterable<PgqEvent[]>,
     deadline: Deadline,
     resumable: boolean,
+    record?: (last: EventId) => Promise<void>,
   ) {
     this.queue = queueName(names.queue);
     this.consumer = consumerName(names.consumer);
@@ -89,6 +94,7 @@ export class Batch {
     this.#open = open;
     this.#deadline = deadline;
     this.#resumable = resumable;
+    this.#record = record;
   }
 
   /** How many events were delivered so far. */
@@ -169,6 +175,14 @@ export class Batch {
     this.#delivered = handled;
     this.#last = event?.id;
     this.#stopped = true;
+  }
+
+  /**
+   * Records that everything up to `event` is done, if the handler works outside a transaction: a worker that dies later does
+   * not repeat it. Within a transaction the position belongs to its end.
+   */
+  async recordAfter(event: PgqEvent): Promise<void> {
+    await this.#record?.(event.id);
   }
 
   #begin(): void {

@@ -70,14 +70,16 @@ export async function consumeLeasedBatch(
       unhandled.dead += stored.dead;
     };
     const recordPosition = async (last: bigint) => {
+      // What is to become of later events is not recorded before the position has come to them.
+      const passed: RetryRequests = new Map([...retries].filter(([id]) => id <= last));
       const stored = await transaction(client, async () => {
         await lease.renew();
-        const stored = await storeRetries(client, consumer, batch, retries);
+        const stored = await storeRetries(client, consumer, batch, passed);
         await client.query('select pgq.set_batch_progress($1, $2)', [batch.id, last]);
         return stored;
       });
       count(stored);
-      retries.clear();
+      for (const id of passed.keys()) retries.delete(id);
     };
     const batch: Batch = new Batch(
       consumer,
@@ -85,6 +87,7 @@ export async function consumeLeasedBatch(
       () => readWithoutTransaction(client, row, retries, recordPosition),
       deadline,
       true,
+      recordPosition,
     );
     try {
       await lease.whileRenewing(() =>

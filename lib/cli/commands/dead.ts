@@ -4,6 +4,7 @@ import { parseDuration } from '../../platform/duration.ts';
 import { UsageError } from '../../platform/errors.ts';
 import { type Cli, int8, wholeNumber } from '../cli.ts';
 import { type Column, formatSeconds } from '../output.ts';
+import { oneQueue } from './queue.ts';
 
 const deadLetters = () => import('../../pgq/dead-letters.ts');
 
@@ -75,6 +76,7 @@ export function registerDeadCommands(cli: Cli): void {
       const { countDeadLetters, listDeadLetters } = await deadLetters();
       const client = await context.connect();
       if (consumer === undefined) {
+        if (queue !== undefined) await oneQueue(context, queue);
         return context.table(await countDeadLetters(client, queue), COUNTS, 'no dead letters');
       }
       await context.table(

@@ -75,7 +75,8 @@ function durationSeconds(text: string, parse: (text: string) => number | undefin
 const badSetting = (pair: string, hint: string) =>
   new UsageError('CLI_BAD_SETTING', `"${pair}" is no setting of a queue`, { hint });
 
-async function oneQueue(context: CommandContext, queue: string): Promise<QueueStatus> {
+/** @throws UsageError PGQ_QUEUE_MISSING */
+export async function oneQueue(context: CommandContext, queue: string): Promise<QueueStatus> {
   const { queueStatus } = await import('../../pgq/status.ts');
   const [status] = await queueStatus(await context.connect(), queue);
   if (status) return status;

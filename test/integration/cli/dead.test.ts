@@ -51,6 +51,7 @@ it('dead letters are counted, listed with their reason, replayed and purged; doc
   expect(await json('dead', 'list')).toEqual([]);
   expect(await json('dead', 'purge', 'q', 'c', '--all')).toMatchObject({ purged: 0 });
   expect((await run('dead', 'list', 'q', 'nobody')).stderr).toContain('PGQ_NOT_SUBSCRIBED');
+  expect((await run('dead', 'list', 'none')).stderr).toContain('PGQ_QUEUE_MISSING');
 
   const set = await json('dead', 'policy', 'q', 'c', '--retries', '8', '--base', '5s', '--maximum', '30m');
   expect(set).toMatchObject({ policy: { maxRetries: 8, baseSeconds: 5, maximumSeconds: 1800, jitter: 0.2 } });

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { queueDueWork } from '../../../lib/pgq/due-work.ts';
 import { parseConfig } from '../../../lib/platform/config-file.ts';
 import { type RecordingServer, startRecordingServer } from '../../support/recording-server.ts';
@@ -116,6 +116,36 @@ it('a worker whose connection was cut in the middle sends again what it had not 
     [1, 2, 3],
     [4, 5, 6],
   ]);
+  expect(await stack.caughtUp()).toBe(true);
+});
+
+it('a slow endpoint: what it took is recorded every five seconds, and a worker that dies later sends only the rest again', async () => {
+  const stack = await stackOf({ maximumEvents: 2, maximumBytes: 1024 });
+  await stack.produce(...some(4), ['t', 'x'.repeat(2000)], ['t', 'data 6']);
+  let slept = 0;
+  const now = performance.now.bind(performance);
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + slept);
+  onTestFinished(() => clock.mockRestore());
+  const dead = async () => (await stack.source.query('select ev_id from pgq.failed_queue')).length;
+  const deadAtRequest: number[] = [];
+  endpoint.answer = async () => {
+    slept += 6_000;
+    deadAtRequest.push(await dead());
+    if (endpoint.requests.length === 3) {
+      await stack.source.query(
+        `select pg_terminate_backend(pid, 10000) from pg_stat_activity
+          where datname = current_database() and application_name like 'skytools%'`,
+      );
+    }
+    return { status: 200 };
+  };
+  expect(await stack.consume()).toBe(false);
+  await stack.letProbe();
+  expect(await stack.consume()).toBe(true);
+  expect(sent()).toEqual([[1, 2], [3, 4], [6], [6]]);
+  // The event that is too large was seen with the first block, and is given up when the position passes it.
+  expect(deadAtRequest).toEqual([0, 0, 0, 0]);
+  expect(await dead()).toBe(1);
   expect(await stack.caughtUp()).toBe(true);
 });
 

@@ -10,6 +10,8 @@ const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 10_000;
 /** A request that has less time than this, in milliseconds, says nothing about the destination: it is left to the next run. */
 const ENOUGH_FOR_REQUEST_MS = 15_000;
+/** The position is recorded between two requests when so long has passed, in milliseconds: a slow destination has no more to bear twice. */
+const RECORD_AFTER_MS = 5_000;
 
 /** Why delivery ended. */
 export interface Down {
@@ -44,11 +46,16 @@ export async function deliver(
   const { deadline, timeoutMs, probe } = options;
   const done = new Position();
   let first = true;
+  let recordedAt = performance.now();
   for await (const block of batch.blocks()) {
     for (const group of groups(entriesOf(block, destination, batch), destination)) {
       if (!first && !deadline.allows(Math.min(timeoutMs, ENOUGH_FOR_REQUEST_MS))) {
         done.stop(batch, group[0]!.event);
         return undefined;
+      }
+      if (performance.now() - recordedAt > RECORD_AFTER_MS) {
+        await done.record(batch, group[0]!.event);
+        recordedAt = performance.now();
       }
       const attempts = first && probe ? 1 : options.attempts;
       const answer = await sendGroup(group, destination, batch, { ...options, attempts });
@@ -79,10 +86,21 @@ class Position {
     this.#last = event;
   }
 
-  /** The position is an event's id: of two with one id (an original and its retry) neither is passed over. */
   stop(batch: Batch, next: PgqEvent): void {
-    if (this.#last?.id === next.id) batch.stopAfter(this.#lastBefore, this.#handledBefore);
-    else batch.stopAfter(this.#last, this.#handled);
+    const { last, handled } = this.#before(next);
+    batch.stopAfter(last, handled);
+  }
+
+  async record(batch: Batch, next: PgqEvent): Promise<void> {
+    const { last } = this.#before(next);
+    if (last) await batch.recordAfter(last);
+  }
+
+  /** The position is an event's id: of two with one id (an original and its retry) neither is passed over. */
+  #before(next: PgqEvent): { last: PgqEvent | undefined; handled: number } {
+    return this.#last?.id === next.id
+      ? { last: this.#lastBefore, handled: this.#handledBefore }
+      : { last: this.#last, handled: this.#handled };
   }
 }
 
