@@ -72,11 +72,12 @@ export async function columnFaults(
   tables: readonly Subscription[],
 ): Promise<TableFault[]> {
   const held = tables.filter(isHeld);
-  const there = await provider.query<{ table: string; dest: string }>(
-    'select table_name as "table", coalesce(dest_table, table_name) as dest from londiste.get_table_list($1) where local',
+  const there = await provider.query<{ table: string; dest: string; local: boolean }>(
+    'select table_name as "table", coalesce(dest_table, table_name) as dest, local from londiste.get_table_list($1)',
     [queue],
   );
-  const dest = new Map(there.rows.map((row) => [row.table, row.dest]));
+  const listed = new Set(there.rows.map((row) => row.table));
+  const dest = new Map(there.rows.filter(({ local }) => local).map((row) => [row.table, row.dest]));
   const shared = held.filter(({ name }) => dest.has(name));
   const above = await columnsOf(
     provider,
@@ -89,8 +90,9 @@ export async function columnFaults(
   const faults: TableFault[] = [];
   const note = (table: string, problem: string, hint: string) =>
     faults.push({ table, problem, hint, losesChanges: false });
+  // A branch hands on the events of every table of the set, also of those that it does not subscribe itself.
   for (const { name } of held)
-    if (!dest.has(name)) note(name, 'the provider does not subscribe it', 'add it there, or remove it here');
+    if (!listed.has(name)) note(name, 'the set does not have it', 'add it at the root, or remove it here');
   for (const { name } of shared) {
     const [theirs, ours] = [above.get(name), here.get(name)];
     // A table that is missing altogether is a fault of its own.

@@ -88,7 +88,7 @@ export async function dropNode(
     if (rows.length > 0) {
       throw new UsageError(
         'LONDISTE_NODE_HAS_SUBSCRIBERS',
-        `${rows.map((row) => row.node_name).join(', ')} read from ${name}`,
+        `${name} is the provider of ${rows.map((row) => row.node_name).join(', ')}`,
         {
           subject: { queue, node: name },
           hint: 'drop them first, or give them another provider',

@@ -150,11 +150,14 @@ export function drawTree(states: readonly NodeStatus[], drawing: Drawing): strin
     for (const child of children) draw(child, `${indent}    `, `${indent}  +-`);
   };
   const tops = states.filter((state) => !states.some((other) => other.node === state.provider));
-  for (const state of tops) draw(state, '', '');
+  for (const state of tops.sort((one, other) => Number(isRoot(other)) - Number(isRoot(one))))
+    draw(state, '', '');
   // Nodes that name each other as provider have nobody above them, and must not be hidden for that.
   for (const state of states) if (!drawn.has(state.node)) draw(state, '', '');
   return `${lines.join('\n')}\n`;
 }
+
+const isRoot = ({ type }: NodeStatus): boolean => type === 'root';
 
 /** How many levels and nodes there are below a node. */
 function extentBelow(

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { decodeUrlencoded, encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
+import { encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
 import { UsageError } from '../../platform/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import { siblings, waitAgain } from '../copy/merge.ts';
@@ -10,6 +10,7 @@ import { type Answer, call } from '../errors.ts';
 import { formatHandler, useHandler } from '../handlers/registry.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
+import { holdsRows, subscriptions } from '../tables.ts';
 import { createLike, type Likeness } from './create-table.ts';
 import { qualified } from './names.ts';
 import { type RowSource, rowsAbove, syncList } from './provider.ts';
@@ -180,7 +181,7 @@ export async function removeTable(
  * nobody could tell whose rows are whose.
  *
  * @param copyNode from this node, now and later; `?`: the nearest one above that has the rows
- * @throws UsageError LONDISTE_TABLE_NOT_PROVIDED, LONDISTE_NODE_UNKNOWN
+ * @throws UsageError LONDISTE_ROOT_HAS_NO_SOURCE, LONDISTE_TABLE_NOT_PROVIDED, LONDISTE_NODE_UNKNOWN
  */
 export async function resyncTable(
   scope: NodeScope,
@@ -191,13 +192,18 @@ export async function resyncTable(
 ): Promise<Answer> {
   const table = qualified(name);
   const state = await nodeState(client, queue);
-  const { rows } = await client.query<{ table_attrs: string | null }>(
-    'select table_attrs from londiste.table_info where queue_name = $1 and table_name = $2 and local',
-    [queue, table],
-  );
-  const attributes = decodeUrlencoded(rows[0]?.table_attrs ?? '');
+  if (state.node_type === 'root') {
+    throw new UsageError('LONDISTE_ROOT_HAS_NO_SOURCE', 'the rows of the root come from nobody', {
+      subject: { queue, table },
+      hint: 'copy the table again at a branch or leaf: --database',
+    });
+  }
+  const [subscription] = await subscriptions(client, queue, table);
+  if (subscription !== undefined && !holdsRows(subscription))
+    return { ret_code: 200, ret_note: `${table}: its handler keeps no rows, nothing is copied` };
+  const attributes = subscription?.attributes ?? {};
   const from = copyNode ?? attributes.copy_node ?? undefined;
-  if (state.node_type !== 'root' && (await rowsAbove(scope, client, queue, state, table, from)) === undefined)
+  if ((await rowsAbove(scope, client, queue, state, table, from)) === undefined)
     throw notProvided(queue, table, from ?? state.provider_node);
   await forgetHold(scope, client, queue, state, table);
   const others = await siblings(client, queue, table);

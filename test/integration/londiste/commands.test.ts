@@ -278,6 +278,25 @@ describe('skytools londiste', () => {
     expect(await json('berlin', 'tables', 'shop')).toMatchObject([{ state: 'ok', attributes: null }]);
   });
 
+  it('resync has nothing to copy at the root, nor for a handler that keeps no rows: neither waits for ever', async () => {
+    const { run, json, paris } = await parisAndBerlin();
+    await paris.query('create table item (id int primary key)');
+    await run('paris', 'create-root', 'shop', 'paris');
+    await run('berlin', 'create-leaf', 'shop', 'berlin', '--provider', 'paris');
+    await run('paris', 'add-table', 'shop', 'item');
+    await run('berlin', 'add-table', 'shop', 'item', '--handler', 'vtable');
+    expect(await run('paris', 'resync', 'shop', '--all')).toMatchObject({
+      code: 2,
+      text: expect.stringContaining('LONDISTE_ROOT_HAS_NO_SOURCE'),
+    });
+    expect(await run('berlin', 'resync', 'shop', '--all')).toMatchObject({
+      code: 0,
+      text: expect.stringContaining('nothing is copied'),
+    });
+    for (const database of ['paris', 'berlin'])
+      expect(await json(database, 'tables', 'shop')).toMatchObject([{ state: 'ok' }]);
+  });
+
   it('add-seq says what is missing where, leaves it out where told, and makes it with all that belongs to it', async () => {
     const { run, paris, berlin } = await parisAndBerlin();
     await paris.query(`create sequence one increment 5 minvalue -3 cycle; comment on sequence one is 'it''s one';

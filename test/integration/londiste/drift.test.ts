@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkNode } from '../../../lib/londiste/admin/check.ts';
 import { cascadeStatus, drawTree } from '../../../lib/londiste/admin/status.ts';
-import { resyncTable, tableStatus } from '../../../lib/londiste/admin/tables.ts';
+import { addTable, resyncTable, tableStatus } from '../../../lib/londiste/admin/tables.ts';
 import { copyStep } from '../../../lib/londiste/copy/copy.ts';
 import { examine } from '../../../lib/schema/doctor.ts';
 import { type Cascade, cascade, QUEUE, rowsOf } from './cascade.ts';
@@ -212,6 +212,31 @@ it('a table that is gone here waits to be copied again, the others go on', async
   await changeBoth(set);
   await same(set, 'item');
   expect(await health(set)).toBeNull();
+});
+
+it('a branch that hands on a table without subscribing it is no fault of the leaf that copied it from above', async () => {
+  const set = await cascade(['branch', 'leaf']);
+  for (const node of [set.root, set.leaf])
+    await node.query('create table public.item (id int primary key, name text)');
+  await set.root.query(`insert into item values (1, 'a')`);
+  await set.scope.database(set.root.name, (client) =>
+    addTable(set.scope, client, { queue: QUEUE, table: 'item' }),
+  );
+  // The branch hears of the table.
+  await set.tick();
+  await set.replay();
+  await set.scope.database(set.leaf.name, (client) =>
+    addTable(set.scope, client, { queue: QUEUE, table: 'item', copyNode: '?' }),
+  );
+  await set.copy();
+  await set.root.query(`update item set name = 'b'`);
+  await set.tick();
+  await set.replay();
+  expect(await set.leaf.query('select * from item')).toEqual([{ id: 1, name: 'b' }]);
+  const [table] = await set.scope.database(set.leaf.name, (client) => tableStatus(client, QUEUE));
+  expect(table).toMatchObject({ state: 'ok', attributes: 'copy_node=%3f', fault: null });
+  const found = await set.scope.database(set.leaf.name, (client) => checkNode(set.scope, client, QUEUE));
+  expect(found.filter(({ object }) => object === ITEM)).toEqual([]);
 });
 
 it('a table without its key here is marked, and both go on', async () => {

@@ -45,6 +45,11 @@ it('status marks a lag of more than a minute, and no other', () => {
   expect(tree).toContain('Lag: <61s>, Tick');
 });
 
+it('status draws the root first, then nodes that could not be asked', () => {
+  const gone = { ...node('a', null), type: 'dead', unreachable: 'marked as dead' };
+  expect(names(draw([gone, node('b', 'top'), node('top', null)]))).toEqual(['top', 'b', 'a']);
+});
+
 it('status draws every node once, also those whose providers form a circle', () => {
   const tree = draw([node('a', 'b'), node('b', 'a'), node('top', null)]);
   expect(names(tree)).toEqual(['top', 'a', 'b']);
