@@ -16,6 +16,13 @@ afterEach(() => endpoint.close());
 const stackOf = (settings: Record<string, unknown> = {}) =>
   consumerStack(() => ({ kind: 'http', url: endpoint.url, attempts: 2, ...settings }));
 
+/** Ends the worker's connections at the server, as its death would. */
+const cutConnections = (stack: Awaited<ReturnType<typeof stackOf>>) =>
+  stack.source.query(
+    `select pg_terminate_backend(pid, 10000) from pg_stat_activity
+      where datname = current_database() and application_name like 'skytools%'`,
+  );
+
 /** Ids of the events in each request. */
 const sent = () =>
   endpoint.requests.map(({ body, headers }) =>
@@ -100,12 +107,7 @@ it('a worker whose connection was cut in the middle sends again what it had not 
   const stack = await stackOf({ maximumEvents: 3 });
   await stack.produce(...some(6));
   endpoint.answer = async () => {
-    if (endpoint.requests.length === 1) {
-      await stack.source.query(
-        `select pg_terminate_backend(pid, 10000) from pg_stat_activity
-          where datname = current_database() and application_name like 'skytools%'`,
-      );
-    }
+    if (endpoint.requests.length === 1) await cutConnections(stack);
     return { status: 200 };
   };
   expect(await stack.consume()).toBe(false);
@@ -131,12 +133,7 @@ it('a slow endpoint: what it took is recorded every five seconds, and a worker t
   endpoint.answer = async () => {
     slept += 6_000;
     deadAtRequest.push(await dead());
-    if (endpoint.requests.length === 3) {
-      await stack.source.query(
-        `select pg_terminate_backend(pid, 10000) from pg_stat_activity
-          where datname = current_database() and application_name like 'skytools%'`,
-      );
-    }
+    if (endpoint.requests.length === 3) await cutConnections(stack);
     return { status: 200 };
   };
   expect(await stack.consume()).toBe(false);
