@@ -218,7 +218,8 @@ export async function resyncTable(
         encodeUrlencoded({ ...attributes, copy_node: copyNode }),
       ]);
     }
-    return call(client, 'londiste.local_set_table_state($1, $2, null, null)', [queue, table]);
+    const answer = await call(client, 'londiste.local_set_table_state($1, $2, null, null)', [queue, table]);
+    return { ...answer, ret_note: `${table} is copied again` };
   });
 }
 

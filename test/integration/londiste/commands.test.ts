@@ -153,7 +153,10 @@ describe('skytools londiste', () => {
       'app.two would be copied again',
     ]);
     expect(await json('berlin', 'tables', 'shop')).toMatchObject([{}, {}, { state: 'ok' }]);
-    expect((await run('berlin', 'resync', 'shop', 'app.two', '--find-copy-node')).code).toBe(0);
+    expect(await run('berlin', 'resync', 'shop', 'app.two', '--find-copy-node')).toEqual({
+      code: 0,
+      text: 'app.two is copied again\n',
+    });
     expect(await json('berlin', 'tables', 'shop')).toMatchObject([
       {},
       {},
