@@ -22,6 +22,7 @@ export default defineConfig({
           // Generous: what waits for a condition ends when it holds, and a loaded machine is no failure.
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          expect: { poll: { timeout: 50_000 } },
           pool: 'forks',
           maxWorkers: 2,
         },

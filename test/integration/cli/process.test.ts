@@ -52,19 +52,21 @@ it('Ctrl-C ends a command with 130 where it waits, and top with 0', async () => 
   await blocker.query('begin');
   await blocker.query('lock table pgq.queue in access exclusive mode');
   const waiting = start(['queue', 'create', 'other', '--url', database.url]);
-  for (let i = 0; i < 1200; i++) {
-    const { rows } = await blocker.query(`select 1 from pg_locks where not granted`);
-    if (rows.length > 0) break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  await expect
+    .poll(async () => {
+      const { rows } = await blocker.query(
+        `select from pg_locks where not granted and relation = 'pgq.queue'::regclass
+            and database = (select oid from pg_database where datname = current_database())`,
+      );
+      return rows.length;
+    })
+    .toBe(1);
   waiting.child.kill('SIGINT');
   expect((await waiting.ended).code).toBe(130);
   await blocker.query('rollback');
 
   const top = start(['top', '--interval', '0.25', '--url', database.url]);
-  for (let i = 0; i < 1200 && top.output().split('QUEUE').length < 4; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  await expect.poll(() => top.output().split('QUEUE').length).toBeGreaterThanOrEqual(4);
   top.child.kill('SIGINT');
   const ended = await top.ended;
   expect(ended.code).toBe(0);

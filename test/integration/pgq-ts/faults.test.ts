@@ -96,11 +96,12 @@ describe('a transactional consumer', () => {
       `select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = $1 and state = 'idle in transaction'`,
       [db.name],
     );
-    for (let tries = 0; (await count()) < 10 && tries < 100; tries++) {
-      await consumeBatch(client, c, store as never, minute()).catch(() => {});
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    expect(await count()).toBe(10);
+    await expect
+      .poll(async () => {
+        await consumeBatch(client, c, store as never, minute()).catch(() => {});
+        return await count();
+      })
+      .toBe(10);
     await proxy.close();
     expect((await lost).code).toMatch(/^PG_/);
   });

@@ -147,9 +147,7 @@ describe('install', () => {
     await ended;
     await other.query('rollback');
     await expect
-      .poll(() => database.query(`select nspname from pg_namespace where nspname in ('pgq', 'skytools')`), {
-        timeout: 10_000,
-      })
+      .poll(() => database.query(`select nspname from pg_namespace where nspname in ('pgq', 'skytools')`))
       .toEqual([]);
     expect((await install(database, '--json')).json()).toMatchObject({ changed: true, kind: 'fresh' });
   });
