@@ -2,7 +2,7 @@ import { decodeUrlencoded } from '../pgq/codecs/urlencoded.ts';
 import { SkytoolsError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
 import { quoteQualified } from '../postgres/quote.ts';
-import type { TableHook } from './apply/run.ts';
+import type { TableHook } from './apply/event-type.ts';
 import { handlerOf } from './handlers/registry.ts';
 import type { MissingRows, NodeSettings } from './settings.ts';
 

@@ -1,3 +1,5 @@
+import type { Client } from '../../postgres/connect.ts';
+
 /** An event as its queue has it. */
 export interface QueueEvent {
   id: bigint;
@@ -11,6 +13,9 @@ export interface QueueEvent {
   extra3: string | null;
   extra4: string | null;
 }
+
+/** The hook of a table's handler, with the handler's arguments bound. */
+export type TableHook = (client: Client, event: QueueEvent) => Promise<void>;
 
 /** What an ev_type says of its event. */
 export type EventKind = RowKind | { kind: 'truncate' } | { kind: 'system' };

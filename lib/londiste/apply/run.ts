@@ -1,5 +1,4 @@
 import type pg from 'pg';
-import type { Client } from '../../postgres/connect.ts';
 import { copyOut } from '../../postgres/copy.ts';
 import { quoteLiteral } from '../../postgres/quote.ts';
 import type { RealTable } from '../tables.ts';
@@ -12,7 +11,7 @@ import {
   type RefusedEvent,
 } from './apply.ts';
 import { eventQuery, readEvents } from './event-reader.ts';
-import type { EventKind, QueueEvent } from './event-type.ts';
+import type { EventKind, QueueEvent, TableHook } from './event-type.ts';
 import type { Forward } from './forward.ts';
 import { Intake } from './intake.ts';
 import { applyNetEffect } from './net-effect.ts';
@@ -23,9 +22,6 @@ import { applyNetEffect } from './net-effect.ts';
  */
 export const APPLY_SETTINGS = `select londiste.set_session_replication_role('replica', true),
   set_config('work_mem', '64MB', true), set_config('jit', 'off', true)`;
-
-/** The hook of a table's handler, with the handler's arguments bound. */
-export type TableHook = (client: Client, event: QueueEvent) => Promise<void>;
 
 export interface ApplyRun {
   /** An open batch of the provider. */

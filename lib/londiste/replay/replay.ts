@@ -4,7 +4,8 @@ import { BusyError, DeadlineError, errorMessage, SkytoolsError } from '../../pla
 import { hasSqlState } from '../../postgres/errors.ts';
 import { transaction } from '../../postgres/transaction.ts';
 import type { MissingCounts } from '../apply/apply.ts';
-import { APPLY_SETTINGS, applyBatch, type TableHook } from '../apply/run.ts';
+import type { TableHook } from '../apply/event-type.ts';
+import { APPLY_SETTINGS, applyBatch } from '../apply/run.ts';
 import { restoreForeignKeys } from '../copy/structure.ts';
 import { copiesAtNode } from '../copy/waiting.ts';
 import { hold, type NodeState, nodeState } from '../node-state.ts';

@@ -2,8 +2,8 @@ import { type Answer, parameter, ServiceError } from '../wire.ts';
 import { type Element, renderXml } from '../xml.ts';
 import { compareKeys } from './key-index.ts';
 import { xmlAnswer } from './objects.ts';
-import type { Target } from './service.ts';
 import type { StoredObject } from './store.ts';
+import type { Target } from './target.ts';
 
 /** S3 gives at most so many keys and common prefixes per page. */
 const MAXIMUM_KEYS = 1000;

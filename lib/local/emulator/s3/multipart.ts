@@ -5,8 +5,8 @@ import { childrenOf, type Element, type Parsed, parseXml, renderXml, textOf } fr
 import { namedAlgorithm, receiveBody, receiveText } from './body.ts';
 import { checksumHeaders, describe } from './description.ts';
 import { requireParameter, writeConditionally, xmlAnswer } from './objects.ts';
-import type { Target } from './service.ts';
 import type { StoredChecksum, StoredObject, StoredPart, StoredUpload } from './store.ts';
+import type { Target } from './target.ts';
 
 /** Every part but the last has at least 5 MiB. */
 const MINIMUM_PART_BYTES = 5 * 1024 ** 2;

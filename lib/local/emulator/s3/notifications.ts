@@ -3,11 +3,8 @@ import { type Answer, REGION, ServiceError } from '../wire.ts';
 import { childrenOf, type Element, type Parsed, parseXml, renderXml, textOf } from '../xml.ts';
 import { receiveText } from './body.ts';
 import { xmlAnswer } from './objects.ts';
-import type { BucketTarget } from './service.ts';
 import type { Bucket, QueueNotification, StoredObject } from './store.ts';
-
-/** Puts a message into the queue of this ARN; false where there is no such queue. */
-export type Deliver = (queueArn: string, body: string) => boolean;
+import type { BucketTarget, Deliver } from './target.ts';
 
 export async function putBucketNotification({ bucket, request, deliver }: BucketTarget): Promise<Answer> {
   const document = parseXml(await receiveText(request));

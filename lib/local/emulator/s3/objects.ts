@@ -4,8 +4,8 @@ import { childrenOf, parseXml, renderXml, textOf } from '../xml.ts';
 import { namedAlgorithm, receiveBody, receiveText } from './body.ts';
 import { requireReadable, requireWritable } from './conditions.ts';
 import { checksumHeaders, describe, objectHeaders } from './description.ts';
-import type { Target } from './service.ts';
 import type { Bucket, StoredObject } from './store.ts';
+import type { Target } from './target.ts';
 
 /**
  * Runs a write under its conditions: they are checked before the body is read, so that a refusal is cheap, and again

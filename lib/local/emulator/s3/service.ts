@@ -10,24 +10,11 @@ import {
   listParts,
   uploadPart,
 } from './multipart.ts';
-import { type Deliver, getBucketNotification, notifyBucket, putBucketNotification } from './notifications.ts';
+import { getBucketNotification, notifyBucket, putBucketNotification } from './notifications.ts';
 import { copyObject, deleteObject, deleteObjects, getObject, putObject, xmlAnswer } from './objects.ts';
-import { Bucket, type StoredObject } from './store.ts';
+import { Bucket } from './store.ts';
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './tagging.ts';
-
-/** What an operation on a bucket works with. */
-export interface BucketTarget {
-  readonly bucket: Bucket;
-  readonly buckets: ReadonlyMap<string, Bucket>;
-  readonly request: Request;
-  readonly deliver: Deliver;
-}
-
-/** What an operation on an object works with. */
-export interface Target extends BucketTarget {
-  readonly key: string;
-  notify(event: string, object: StoredObject): void;
-}
+import type { Deliver, Target } from './target.ts';
 
 /** A request whose operation and subject are known, ready to be run. */
 export interface Operation {

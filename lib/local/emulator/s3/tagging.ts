@@ -3,7 +3,7 @@ import { childrenOf, parseXml, renderXml, textOf } from '../xml.ts';
 import { receiveText } from './body.ts';
 import { requireTags } from './description.ts';
 import { requireObject, xmlAnswer } from './objects.ts';
-import type { Target } from './service.ts';
+import type { Target } from './target.ts';
 
 export async function putObjectTagging({ bucket, key, request }: Target): Promise<Answer> {
   const document = parseXml(await receiveText(request));
