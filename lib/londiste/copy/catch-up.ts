@@ -15,6 +15,7 @@ import { SourceChanged } from './chunk.ts';
 import type { CopyJob } from './job.ts';
 import { keyless } from './plan.ts';
 import { analyzeOnce, putBackNext } from './structure.ts';
+import { severalTicks } from './ticks.ts';
 
 /*
  * Why the copy is exact.
@@ -113,12 +114,13 @@ export async function catchUp(run: CatchUp): Promise<'done' | 'wait' | 'behind' 
       // The node goes on while the copy does: let it wait for the last few batches.
       if (completed === worker || moved) await stopWorker(run);
     }
-    const applied = await applyNext(run, worker, exact).catch(async (error) => {
+    const applied = await applyNext(run, { completed, worker, exact }).catch(async (error) => {
       await letWorkerGo(run);
       throw error;
     });
     if (job.untilTick === null && applied !== 'behind') job.untilTick = await endHold(run, worker);
     else if (applied !== 'applied') {
+      if (applied === 'behind') await letWorkerGo(run);
       if (refused !== undefined) throw refused;
       return applied;
     }
@@ -221,12 +223,15 @@ async function stopWorker(run: CatchUp): Promise<void> {
   });
 }
 
-/** A copy that fails at `do-sync` does not hold up its node. */
-async function letWorkerGo({ target, queue, table }: CatchUp): Promise<void> {
+/** A copy that fails at `do-sync`, or cannot get to that tick, does not hold up its node. */
+async function letWorkerGo({ target, queue, table, job }: CatchUp): Promise<void> {
   await target.query(
-    `update londiste.table_info set merge_state = 'catching-up'
-      where queue_name = $1 and table_name = $2 and merge_state like 'do-sync%'`,
-    [queue, table.name],
+    `update londiste.table_info t set merge_state = 'catching-up'
+       from londiste.copy_job j
+      where t.queue_name = $1 and t.table_name = $2 and t.merge_state like 'do-sync%'
+        and j.queue_name = t.queue_name and j.table_name = t.table_name
+        and j.job_id = $3 and j.until_tick is not distinct from $4`,
+    [queue, table.name, job.id, job.untilTick],
   );
 }
 
@@ -245,19 +250,26 @@ async function endHold(run: CatchUp, worker: bigint): Promise<bigint> {
   return worker;
 }
 
+/** Where a step of catching up stands. */
+interface Standing {
+  completed: bigint;
+  /** The node's. */
+  worker: bigint;
+  exact: boolean;
+}
+
 /** One batch of the copy's consumer, never beyond the node's position. */
-async function applyNext(
-  run: CatchUp,
-  worker: bigint,
-  exact: boolean,
-): Promise<'applied' | 'wait' | 'behind'> {
+async function applyNext(run: CatchUp, standing: Standing): Promise<'applied' | 'wait' | 'behind'> {
   const { source, target, queue, consumer, table, settings, job } = run;
+  const { worker, exact } = standing;
   const { deadline } = run.scope;
-  const batch = await nextOfCopy(run);
+  const batch = await nextOfCopy(run, standing);
   if (batch === undefined) return 'wait';
   const { completed } = await position(run);
   if (isNext(batch, completed, queue, consumer)) {
-    if (batch.cur_tick_id > worker) return 'behind';
+    // A node that was just stopped may have come further.
+    if (batch.cur_tick_id > worker && batch.cur_tick_id > (await nodeState(target, queue)).completed_tick)
+      return 'behind';
     await transaction(
       target,
       async () => {
@@ -301,10 +313,16 @@ async function applyNext(
  *
  * @throws SourceChanged where the source has forgotten that tick; BusyError
  */
-async function nextOfCopy(run: CatchUp): Promise<SourceBatch | undefined> {
+async function nextOfCopy(run: CatchUp, standing: Standing): Promise<SourceBatch | undefined> {
   const { source, target, queue, consumer, job } = run;
   try {
-    const batch = await nextBatch(source, queue, consumer);
+    const minIntervalSeconds = await severalTicks(
+      source,
+      queue,
+      standing.completed,
+      lastOfSeveral(run, standing),
+    );
+    const batch = await nextBatch(source, queue, consumer, { minIntervalSeconds });
     if (batch === undefined) return undefined;
     const { completed } = await position(run);
     if (batch.prev_tick_id === completed || batch.cur_tick_id === completed) return batch;
@@ -319,4 +337,14 @@ async function nextOfCopy(run: CatchUp): Promise<SourceBatch | undefined> {
     throw new SourceChanged(job, 'has forgotten the changes that its copy is at');
   });
   return nextBatch(source, queue, consumer);
+}
+
+/**
+ * The tick that a batch of several may end at: the node's, or before it that from which on the table is exact, since a script
+ * means something else before than after. The first batch of a table that was held back is the node's, of which it may have
+ * a part already.
+ */
+function lastOfSeveral({ job }: CatchUp, { completed, worker, exact }: Standing): bigint {
+  if (job.untilTick === null) return completed;
+  return exact || worker < job.untilTick ? worker : job.untilTick;
 }

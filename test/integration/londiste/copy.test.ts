@@ -184,6 +184,86 @@ describe('a source that is altered during the copy', () => {
   });
 });
 
+describe('catching up', () => {
+  /** Copied, and its node many small ticks ahead. */
+  const behind = async () => {
+    const set = await cascade(['leaf'], CHUNKS);
+    for (const node of set.nodes) await node.query('create table item (id int primary key, name text)');
+    await set.root.query(`insert into item select i, repeat('n', 100) from generate_series(1, 200) i`);
+    await set.add('item');
+    for (let did = ''; did !== 'copied'; did = (await step(set)).did.step);
+    return set;
+  };
+  const change = async (set: Cascade, ticks: number) => {
+    for (let n = 0; n < ticks; n++) {
+      await set.root.query(
+        `insert into item values (${1000 + n}, 'new') on conflict (id) do update set name = 'newer';
+         update item set name = name || '.' where id % 7 = 0; delete from item where id = ${n}`,
+      );
+      await set.tick();
+    }
+    // As if one had come every second.
+    await set.root.query(
+      `update pgq.tick set tick_time = '2026-01-01'::timestamptz + tick_id * interval '1 second'`,
+    );
+  };
+  const positions = async (set: Cascade) =>
+    Object.fromEntries(
+      (
+        await set.leaf.query<{ who: string; tick: number }>(
+          `select case when consumer_name ~ 'copy' then 'copy' else 'node' end as who, last_tick_id::int4 as tick from pgq_node.local_state`,
+        )
+      ).map(({ who, tick }) => [who, tick]),
+    );
+
+  it('takes many small ticks in few batches', async () => {
+    const set = await behind();
+    await change(set, 60);
+    await set.replay();
+    const batches = async () =>
+      (await set.root.query<{ n: number }>(`select last_value::int4 as n from pgq.batch_id_seq`))[0]!.n;
+    const before = await batches();
+    expect((await step(set)).did.step).toBe('in-sync');
+    expect((await batches()) - before).toBeLessThan(15);
+    await settle(set);
+    expect(await rowsOf(set.leaf, 'item')).toEqual(await rowsOf(set.root, 'item'));
+  });
+
+  it('fault: the source is many ticks ahead of the node, and no batch goes beyond where the node stands', async () => {
+    const set = await behind();
+    await change(set, 20);
+    for (let n = 0; n < 5; n++) await replayBatch(set.scope, set.leaf.name, QUEUE);
+    await set.leaf.query(`create function check_position() returns trigger language plpgsql as $$
+      begin
+        if new.last_tick_id > (select last_tick_id from pgq_node.local_state where consumer_name !~ 'copy') then
+          raise 'beyond the node';
+        end if;
+        return new;
+      end $$;
+      create trigger check_position after update on pgq_node.local_state for each row
+        when (new.consumer_name ~ 'copy') execute function check_position();
+      alter table pgq_node.local_state enable always trigger check_position`);
+    const { node } = await positions(set);
+    expect((await step(set)).did.step).toBe('in-sync');
+    expect(await positions(set)).toEqual({ node });
+    await settle(set);
+    expect(await rowsOf(set.leaf, 'item')).toEqual(await rowsOf(set.root, 'item'));
+  });
+
+  it('fault: a script comes behind the tick from which on the table is exact, and the copy is not begun again for it', async () => {
+    const set = await behind();
+    await set.tick();
+    await set.tick();
+    await set.root.query(`begin; select londiste.set_session_replication_role('local', true);
+      select londiste.execute_start('${QUEUE}', 'fix', 'update item set name = ''fixed''', true);
+      update item set name = 'fixed'; select londiste.execute_finish('${QUEUE}', 'fix'); commit`);
+    await set.tick();
+    await change(set, 40);
+    await set.replay();
+    expect((await step(set)).did.step).not.toBe('begun-again');
+  });
+});
+
 describe('a message that comes late', () => {
   it.each([
     ['while the copy is ended', `delete from pgq_node.local_state where consumer_name ~ 'copy'`],
