@@ -192,6 +192,113 @@ describe('the position of a copy is kept here, and its source follows', () => {
   });
 });
 
+describe('an old worker that comes back', () => {
+  /** Every state that the table has been in from now on. */
+  const watched = (set: Cascade) =>
+    set.leaf.query(`create table seen (nr serial, state text);
+      create function see() returns trigger language plpgsql as
+        'begin insert into public.seen (state) values (new.merge_state); return new; end';
+      create trigger see after update of merge_state on londiste.table_info for each row execute function see();
+      alter table londiste.table_info enable always trigger see`);
+  const seen = async (set: Cascade) =>
+    (await set.leaf.query<{ state: string | null }>('select state from seen order by nr')).map(
+      (row) => row.state,
+    );
+  const copyOf = (set: Cascade) =>
+    set.leaf.query(`select j.*, j.xmin, t.merge_state, h.fault,
+        (select count(*) from londiste.copy_chunk c where c.job_id = j.job_id and c.done is not null) as done
+      from londiste.copy_job j join londiste.table_info t using (queue_name, table_name)
+      left join londiste.table_health h using (queue_name, table_name)`);
+  /** A step that loses its claim at one statement, and what it changes afterwards: nothing. */
+  const comesBack = async (
+    set: Cascade,
+    at: TestDatabase,
+    when: 'before' | 'behind',
+    statement: RegExp,
+    meanwhile: () => Promise<unknown>,
+  ) => {
+    let before: unknown;
+    const old = interrupted(set, at, when, statement, async () => {
+      await meanwhile();
+      before = await copyOf(set);
+    });
+    await copyStep(old.scope, set.leaf.name, QUEUE, 'public.item').catch((error) =>
+      expect(error).toBeInstanceOf(BusyError),
+    );
+    expect(old.happened()).toBe(true);
+    expect(await copyOf(set)).toEqual(before);
+    expect(before).toHaveLength(1);
+  };
+  const copiedAgain = async (set: Cascade) => {
+    await resync(set);
+    await until(set, 'copied');
+  };
+  /** The copy's consumer stands some ticks before its node. */
+  const lagging = async (ticks: number) => {
+    const set = await begun();
+    await until(set, 'copied');
+    for (let n = 0; n < ticks; n++) {
+      await set.root.query(`update item set name = name || '.' where id < 20`);
+      await set.tick();
+    }
+    await set.replay();
+    return set;
+  };
+
+  it('does not stop the node for a copy that has begun again', async () => {
+    const set = await lagging(6);
+    await watched(set);
+    // The first lock that is waited for is that of the node which is to be stopped.
+    await comesBack(set, set.leaf, 'before', /for update $/, () => copiedAgain(set));
+    expect((await seen(set)).filter((state) => state?.startsWith('do-sync'))).toEqual([]);
+    await intact(set);
+  });
+
+  it('does not let the node go that another copy has stopped', async () => {
+    const set = await lagging(2);
+    await comesBack(set, set.root, 'before', /next_batch_custom/, async () => {
+      await copiedAgain(set);
+      await set.leaf.query(`update londiste.table_info set merge_state = 'do-sync:1'`);
+    });
+    expect(await state(set)).toBe('do-sync:1');
+    await intact(set);
+  });
+
+  it.each([
+    ['is planned anew', 'planned'],
+    ['is copied again', 'copied'],
+  ])('does not end the hold of a table that %s', async (_name, did) => {
+    const set = await begun();
+    await intact(set);
+    for (const node of set.nodes) await node.query('alter table item add size int');
+    await set.leaf.query('alter table item drop size');
+    await set.root.query(`update item set name = 'changed' where id < 20`);
+    await set.tick();
+    await set.replay();
+    expect(await state(set)).toBe('catching-up');
+    await set.leaf.query('alter table item add size int');
+    await comesBack(set, set.root, 'behind', /finish_batch/, async () => {
+      await resync(set);
+      await until(set, did);
+      await set.leaf.query(`update londiste.table_health set fault = 'of the next copy'`);
+    });
+    await intact(set);
+  });
+
+  it('does not begin a copy again that has begun again', async () => {
+    const set = await begun();
+    for (const node of [set.leaf, set.root]) await node.query('alter table item add size int');
+    await watched(set);
+    await comesBack(set, set.leaf, 'before', /update londiste\.copy_job set ranges/, async () => {
+      await until(set, 'begun-again');
+      await until(set, 'planned');
+      for (let n = 0; n < 2; n++) await step(set);
+    });
+    expect(await seen(set)).toEqual([null, 'in-copy']);
+    await intact(set);
+  });
+});
+
 describe('what is off the table', () => {
   const INDEX = 'create unique index item_code on item (code); create index item_name on item (name)';
 
