@@ -9,6 +9,7 @@ export { type FetchResult, fetchWal } from './fetch/fetch.ts';
 export { type PullOptions, type PullResult, pullWal, type WalGap } from './pull/pull.ts';
 export { type PushOptions, type PushResult, pushWal } from './push/push.ts';
 export { ReplicationSource } from './replication/source.ts';
+export { planRestore, type RestorePlan, type RestorePlanOptions } from './restore/plan.ts';
 export { type RestoreOptions, type RestoreResult, restore } from './restore/restore.ts';
 export type { RecoveryTarget } from './restore/target.ts';
 export { type ExpiryPlan, expire, planExpiry, type RetentionPolicy } from './retention.ts';

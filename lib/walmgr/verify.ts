@@ -1,6 +1,7 @@
 import { SkytoolsError } from '../platform/errors.ts';
 import type { WalArchive } from './archive/archive.ts';
 import { nameOfKey } from './archive/location.ts';
+import { listSegments } from './archive/segments.ts';
 import { listBackups, missingWal } from './backup/record.ts';
 import { parseHistory, type TimelineHistory } from './wal/history.ts';
 import { formatLsn } from './wal/lsn.ts';
@@ -39,27 +40,15 @@ export async function checkArchive(archive: WalArchive): Promise<ArchiveReport> 
   const size = archive.identity.segmentSize;
   const histories = await readHistories(archive);
   const ranges: (SegmentRange & { from: bigint; to: bigint })[] = [];
-  for await (const { key, size: bytes } of archive.store.list(archive.keys.wal)) {
-    const name = nameOfKey(key);
-    const file = isWalName(name) ? parseWalName(name) : undefined;
-    if (file?.kind !== 'segment') continue;
-    const segno = segmentNumber(file, size);
+  for await (const { name, timeline, segno, bytes } of listSegments(archive, archive.keys.wal)) {
     const range = ranges.at(-1);
-    if (range?.timeline === file.timeline && range.to + 1n === segno) {
+    if (range?.timeline === timeline && range.to + 1n === segno) {
       range.to = segno;
       range.last = name;
       range.count++;
       range.bytes += bytes;
     } else {
-      ranges.push({
-        timeline: file.timeline,
-        first: name,
-        last: name,
-        count: 1,
-        bytes,
-        from: segno,
-        to: segno,
-      });
+      ranges.push({ timeline, first: name, last: name, count: 1, bytes, from: segno, to: segno });
     }
   }
 

@@ -99,6 +99,17 @@ export async function recover(
   }
   giveToPostgres(home);
   for (const place of Object.values(options.tablespaceMap ?? {})) giveToPostgres(place);
+  const cluster = await startRestored(to, options, () => rmSync(home, { recursive: true, force: true }));
+  if (!options.standby) await recovered(cluster);
+  return cluster;
+}
+
+/** Starts a server on what a restore made. */
+export async function startRestored(
+  to: string,
+  options: { settings?: Record<string, string | number> } = {},
+  cleanUp?: () => void,
+): Promise<Cluster> {
   const server = await startPostgres({
     binaries: embeddedBinaries(TEST_MAJOR),
     dataDirectory: to,
@@ -109,13 +120,15 @@ export async function recover(
       ...options.settings,
     },
   });
-  const cluster = await clusterOf(server, () => rmSync(home, { recursive: true, force: true }));
-  if (options.standby) return cluster;
+  return clusterOf(server, cleanUp);
+}
+
+/** Waits until a server has reached its target and takes writes. */
+export async function recovered(cluster: Cluster): Promise<void> {
   await until('the end of recovery', async () => {
     const [row] = await cluster.query<{ recovering: boolean }>('select pg_is_in_recovery() as recovering');
     return row?.recovering === false;
   });
-  return cluster;
 }
 
 /** Embedded PostgreSQL runs as another account when we are root. */

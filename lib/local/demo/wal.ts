@@ -229,7 +229,7 @@ async function bringBack(prefix: string, target: RecoveryTarget): Promise<Embedd
     fetchCommand: fetchCommand(prefix),
     sync: false,
   });
-  say(`restored ${files} verified files of backup ${did.name} from s3://${BUCKET}/${prefix}`);
+  say(`restored ${files} verified files of backup ${did.backup.name} from s3://${BUCKET}/${prefix}`);
   if (process.getuid?.() === 0) execFileSync('chown', ['-R', 'postgres', path.dirname(to)]);
   const server = await startServer(to);
   while ((await ask<{ busy: boolean }>(server, 'select pg_is_in_recovery() as busy')).busy) await sleep(20);

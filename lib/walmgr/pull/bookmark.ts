@@ -1,15 +1,8 @@
 import type { WalArchive } from '../archive/archive.ts';
-import { nameOfKey } from '../archive/location.ts';
+import { listSegments } from '../archive/segments.ts';
 import { switchPoint, type TimelineHistory } from '../wal/history.ts';
 import { asLsn, type Lsn } from '../wal/lsn.ts';
-import {
-  isWalName,
-  parseWalName,
-  segmentNumber,
-  segmentOf,
-  segmentStart,
-  timelineDigits,
-} from '../wal/name.ts';
+import { parseWalName, segmentNumber, segmentOf, segmentStart, timelineDigits } from '../wal/name.ts';
 
 /** Where pulling goes on: at the start of a segment. */
 export interface Bookmark {
@@ -64,15 +57,11 @@ export async function findBookmark(
 /** Numbers of the newest segments of a timeline: those of its last two groups of keys. */
 async function newestSegments(archive: WalArchive, timeline: number): Promise<bigint[]> {
   const groups: string[] = [];
-  const prefix = archive.keys.wal + timelineDigits(timeline);
+  const prefix = archive.keys.walOfTimeline(timeline);
   for await (const group of archive.store.listDirectories(prefix)) groups.push(group);
   const numbers: bigint[] = [];
   for (const group of groups.slice(-2)) {
-    for await (const { key } of archive.store.list(group)) {
-      const name = nameOfKey(key);
-      const file = isWalName(name) ? parseWalName(name) : undefined;
-      if (file?.kind === 'segment') numbers.push(segmentNumber(file, archive.identity.segmentSize));
-    }
+    for await (const { segno } of listSegments(archive, group)) numbers.push(segno);
   }
   return numbers;
 }

@@ -1,22 +1,15 @@
-import { appendFile, chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { SkytoolsError, UsageError } from '../../platform/errors.ts';
+import { errorMessage, SkytoolsError } from '../../platform/errors.ts';
 import type { WalArchive } from '../archive/archive.ts';
 import { sha256 } from '../archive/codec.ts';
 import { compareWithManifest, type ManifestFile, parseManifest } from '../backup/manifest.ts';
 import { type BackupRecord, MANIFEST_FILE } from '../backup/record.ts';
 import { extractVolume } from './extract.ts';
+import { planRestore, type RestorePlan, type RestorePlanOptions } from './plan.ts';
 import { recoverySettings, standbySettings } from './settings.ts';
-import { chooseBackup, type RecoveryTarget } from './target.ts';
 
-export interface RestoreOptions {
-  /** Data directory to make; must not exist or be empty. */
-  to: string;
-  target?: RecoveryTarget;
-  /** A backup's name; default: the newest that fits. */
-  backup?: string;
-  /** New places of tablespaces, by their old place. A tablespace's old place must be empty otherwise. */
-  tablespaceMap?: Record<string, string>;
+export interface RestoreOptions extends RestorePlanOptions {
   /** Make a standby instead of a copy that goes its own way; `primary`: connect string of the server it follows. */
   standby?: { primary?: string };
   /** How PostgreSQL starts `wal fetch`, with %f and %p. */
@@ -25,11 +18,13 @@ export interface RestoreOptions {
   parallel?: number;
   /** Flush every file to disk. */
   sync?: boolean;
+  /** Told before the first byte is fetched or written. */
+  onPlan?: (plan: RestorePlan) => void;
   onProgress?: (done: number, total: number) => void;
 }
 
 export interface RestoreResult {
-  did: BackupRecord;
+  did: RestorePlan;
   files: number;
   /** What remains to be done, for people. */
   next: string[];
@@ -44,28 +39,18 @@ const MANIFEST_LIMIT = 256 << 20;
  * Makes a data directory from a backup and the settings that make PostgreSQL recover to the target when it is started.
  * Every file has been compared with the backup's manifest when this returns.
  *
- * @throws UsageError WAL_RESTORE_NOT_EMPTY; SkytoolsError WAL_NO_BACKUP_FOR_TARGET, WAL_OBJECT_DAMAGED
+ * @throws UsageError and SkytoolsError as {@link planRestore}, and WAL_MANIFEST_INVALID, before anything is written;
+ *   WAL_RESTORE_DIRECTORY, WAL_OBJECT_DAMAGED
  */
 export async function restore(archive: WalArchive, options: RestoreOptions): Promise<RestoreResult> {
-  const directory = path.resolve(options.to);
-  const target = options.target ?? {};
-  const { record, timeline } = await chooseBackup(archive, target, options.backup);
-  const places = tablespacePlaces(record, options.tablespaceMap ?? {});
-  await makeEmpty(directory);
-  for (const place of places.values()) await makeEmpty(place);
-
+  const plan = await planRestore(archive, options);
+  const { backup: record, timeline, directory, tablespaces } = plan;
+  options.onPlan?.(plan);
   const backupKey = archive.keys.backup(record.name);
-  const manifestObject = await archive.store.get(backupKey + MANIFEST_FILE, MANIFEST_LIMIT);
-  if (!manifestObject || sha256(manifestObject.body) !== record.manifestSha256) {
-    throw new SkytoolsError(
-      'WAL_MANIFEST_INVALID',
-      `the manifest of backup ${record.name} is missing or damaged`,
-      {
-        hint: 'choose another backup with --backup',
-      },
-    );
-  }
-  const manifest = parseManifest(manifestObject.body);
+  const manifestText = await readManifest(archive, record);
+  const manifest = parseManifest(manifestText);
+  const places = new Map(tablespaces.map(({ oid, to }) => [oid, to]));
+  for (const place of [directory, ...places.values()]) await makeDirectory(place);
 
   const seen = new Map<string, ManifestFile>();
   const queue = [...record.volumes];
@@ -102,51 +87,47 @@ export async function restore(archive: WalArchive, options: RestoreOptions): Pro
       },
     );
   }
-  await writeFile(path.join(directory, MANIFEST_FILE), manifestObject.body, { mode: 0o600 });
-  await mapTablespaces(directory, record, places);
+  await writeFile(path.join(directory, MANIFEST_FILE), manifestText, { mode: 0o600 });
+  await mapTablespaces(directory, tablespaces);
   const { standby, fetchCommand } = options;
   await prepareRecovery(
     directory,
     standby ? 'standby.signal' : 'recovery.signal',
     standby
       ? standbySettings(fetchCommand, standby.primary)
-      : recoverySettings(target, fetchCommand, timeline),
+      : recoverySettings(options.target ?? {}, fetchCommand, timeline),
   );
-  return { did: record, files: seen.size, next: await nextSteps(directory, standby !== undefined) };
+  return { did: plan, files: seen.size, next: await nextSteps(directory, standby !== undefined) };
 }
 
-function tablespacePlaces(record: BackupRecord, map: Record<string, string>): Map<string, string> {
-  const unknown = Object.keys(map).find((old) => !record.tablespaces.some((space) => space.location === old));
-  if (unknown !== undefined) {
-    throw new UsageError('WAL_TABLESPACE_UNKNOWN', `the backup has no tablespace at ${unknown}`, {
-      hint: `its tablespaces are at: ${record.tablespaces.map((space) => space.location).join(', ') || '(none)'}`,
-    });
-  }
-  return new Map(
-    record.tablespaces.map((space) => [space.oid, path.resolve(map[space.location] ?? space.location)]),
+async function readManifest(archive: WalArchive, record: BackupRecord): Promise<Buffer> {
+  const found = await archive.store.get(archive.keys.backup(record.name) + MANIFEST_FILE, MANIFEST_LIMIT);
+  if (found && sha256(found.body) === record.manifestSha256) return found.body;
+  throw new SkytoolsError(
+    'WAL_MANIFEST_INVALID',
+    `the manifest of backup ${record.name} is missing or damaged`,
+    { hint: 'choose another backup with --backup' },
   );
 }
 
-async function makeEmpty(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  if ((await readdir(directory)).length > 0) {
-    throw new UsageError('WAL_RESTORE_NOT_EMPTY', `${directory} is not empty`, {
-      hint: 'move what is there away; a restore overwrites nothing',
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await chmod(directory, 0o700);
+  } catch (error) {
+    throw new SkytoolsError('WAL_RESTORE_DIRECTORY', `${directory} cannot be made: ${errorMessage(error)}`, {
+      hint: 'run as the account of the server, which must be able to write there',
       subject: { file: directory },
+      cause: error,
     });
   }
-  await chmod(directory, 0o700);
 }
 
 /** The server makes the links of tablespaces from this file when recovery begins. */
-async function mapTablespaces(
-  directory: string,
-  record: BackupRecord,
-  places: Map<string, string>,
-): Promise<void> {
-  if (record.tablespaces.every((space) => places.get(space.oid) === space.location)) return;
+async function mapTablespaces(directory: string, tablespaces: RestorePlan['tablespaces']): Promise<void> {
+  if (tablespaces.every(({ from, to }) => from === to)) return;
   const escaped = (text: string) => text.replace(/[\n\r\\]/g, (char) => `\\${char}`);
-  const lines = [...places].map(([oid, place]) => `${oid} ${escaped(place)}\n`);
+  const lines = tablespaces.map(({ oid, to }) => `${oid} ${escaped(to)}\n`);
   await writeFile(path.join(directory, 'tablespace_map'), lines.join(''), { mode: 0o600 });
 }
 

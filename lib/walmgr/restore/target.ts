@@ -1,6 +1,6 @@
 import { SkytoolsError, UsageError } from '../../platform/errors.ts';
 import type { WalArchive } from '../archive/archive.ts';
-import { type BackupRecord, listBackups, missingWal } from '../backup/record.ts';
+import { type BackupRecord, listBackups, missingWal, readRecord } from '../backup/record.ts';
 import { isReachable, parseHistory, type TimelineHistory } from '../wal/history.ts';
 import { parseLsn } from '../wal/lsn.ts';
 import { historyName, parseWalName } from '../wal/name.ts';
@@ -21,27 +21,51 @@ export interface RecoveryTarget {
   timeline?: number | 'latest';
 }
 
-/** @throws UsageError WAL_TARGET_INVALID */
-export function checkTarget(target: RecoveryTarget): void {
-  const given = [target.time, target.lsn, target.name, target.xid, target.immediate || undefined];
+/** The form that PostgreSQL reads whatever its DateStyle is. */
+const ISO_TIME = /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?/;
+const ZONE = / ?(Z|[+-]\d\d(:?\d\d)?)$/;
+
+/** Bytes of a restore point's name: MAXFNAMELEN of PostgreSQL, and the end of a string. */
+const LONGEST_NAME = 63;
+
+/** Below it are the ids that PostgreSQL keeps for itself. */
+const FIRST_XID = 3n;
+
+/** @throws UsageError WAL_TARGET_INVALID, WAL_LSN_INVALID */
+export function checkTarget({ time, lsn, name, xid, immediate, inclusive, timeline }: RecoveryTarget): void {
   const fail = (message: string, hint: string): never => {
     throw new UsageError('WAL_TARGET_INVALID', message, { hint });
   };
-  if (given.filter((value) => value !== undefined).length > 1) {
+  if ([time, lsn, name, xid, immediate || undefined].filter((value) => value !== undefined).length > 1) {
     fail('more than one recovery target', 'give one of --target-time, -lsn, -name, -xid, --immediate');
   }
-  if (target.time !== undefined && Number.isNaN(Date.parse(target.time))) {
-    fail(`not a time: ${JSON.stringify(target.time)}`, 'write it like 2026-11-22T20:15:00Z, with its zone');
+  if (time !== undefined && (!ISO_TIME.test(time.trim()) || Number.isNaN(Date.parse(time)))) {
+    fail(`not a time: ${JSON.stringify(time)}`, 'write it like 2026-11-22T20:15:00Z, with its zone');
   }
-  if (target.time !== undefined && !/(Z|[+-]\d\d(:?\d\d)?)$/.test(target.time.trim())) {
-    fail(`${target.time} names no time zone`, 'add Z for UTC, or an offset such as +01:00');
+  if (time !== undefined && !ZONE.test(time.trim().replace(ISO_TIME, ''))) {
+    fail(`${time} names no time zone`, 'add Z for UTC, or an offset such as +01:00');
   }
-  if (target.lsn !== undefined) parseLsn(target.lsn);
-  if (target.xid !== undefined && !/^\d{1,20}$/.test(target.xid)) {
+  if (lsn !== undefined) parseLsn(lsn);
+  if (name !== undefined && (name === '' || Buffer.byteLength(name) > LONGEST_NAME)) {
     fail(
-      `not a transaction id: ${JSON.stringify(target.xid)}`,
+      `not the name of a restore point: ${JSON.stringify(name)}`,
+      `it has 1 to ${LONGEST_NAME} bytes, as given to pg_create_restore_point`,
+    );
+  }
+  if (xid !== undefined && (!/^\d{1,20}$/.test(xid) || BigInt(xid) < FIRST_XID || BigInt(xid) >= 1n << 64n)) {
+    fail(
+      `not a transaction id: ${JSON.stringify(xid)}`,
       '`select pg_current_xact_id()` shows what they look like',
     );
+  }
+  if (inclusive === false && time === undefined && lsn === undefined && xid === undefined) {
+    fail(
+      'there is nothing to stop just before',
+      '--exclusive goes with --target-time, --target-lsn or --target-xid',
+    );
+  }
+  if (typeof timeline === 'number' && !(timeline >= 1 && timeline < 2 ** 32)) {
+    fail(`not a timeline: ${timeline}`, 'a number from 1, or latest; `skytools wal show` lists them');
   }
 }
 
@@ -71,34 +95,41 @@ export async function latestTimeline(archive: WalArchive): Promise<number> {
  * Chooses the backup recovery begins with: the newest that is whole, ended before the target, and lies on the way to the
  * wanted timeline.
  *
- * @throws SkytoolsError WAL_NO_BACKUP_FOR_TARGET
+ * @param name of the only one that may be chosen
+ * @throws UsageError as {@link checkTarget}, WAL_BACKUP_NAME_INVALID; SkytoolsError WAL_NO_BACKUP_FOR_TARGET,
+ *   WAL_BACKUP_MISSING, WAL_TIMELINE_MISSING
  */
 export async function chooseBackup(
   archive: WalArchive,
   target: RecoveryTarget,
   name?: string,
-): Promise<{ record: BackupRecord; timeline: number }> {
+): Promise<{ record: BackupRecord; history: TimelineHistory }> {
   checkTarget(target);
   const wanted = target.timeline ?? 'latest';
-  const timeline = wanted === 'latest' ? await latestTimeline(archive) : wanted;
-  const history = await readHistory(archive, timeline);
+  const candidates =
+    name === undefined ? (await listBackups(archive)).reverse() : [await readRecord(archive, name)];
+  const history = await readHistory(archive, wanted === 'latest' ? await latestTimeline(archive) : wanted);
   const reasons: string[] = [];
-  for (const record of (await listBackups(archive)).reverse()) {
-    if (name !== undefined && record.name !== name) continue;
+  for (const record of candidates) {
     const reason = await unfit(archive, record, target, history);
-    if (reason === undefined) return { record, timeline };
+    if (reason === undefined) return { record, history };
     reasons.push(`${record.name}: ${reason}`);
   }
+  const others = [
+    'a later target',
+    wanted === 'latest' ? 'an older timeline with --timeline' : 'another timeline',
+    ...(name === undefined ? [] : ['another backup']),
+  ];
   throw new SkytoolsError(
     'WAL_NO_BACKUP_FOR_TARGET',
     reasons.length === 0
-      ? 'there is no such backup'
+      ? 'the archive has no backup'
       : `no backup fits the target (${reasons.slice(0, 3).join('; ')})`,
     {
       hint:
-        wanted === 'latest'
-          ? 'choose a later target, or an older timeline with --timeline; `skytools wal backups` lists what there is'
-          : 'choose another target or timeline; `skytools wal backups` lists what there is',
+        reasons.length === 0
+          ? 'take one with `skytools wal backup`; WAL alone restores nothing'
+          : `choose ${others.join(', or ')}; \`skytools wal backups\` lists what there is`,
     },
   );
 }
