@@ -10,7 +10,7 @@ export default defineConfig({
           name: 'unit',
           env: { POWERTOOLS_LOG_LEVEL: 'SILENT' },
           include: ['test/unit/**/*.test.ts'],
-          testTimeout: 10_000,
+          testTimeout: 60_000,
         },
       },
       {

@@ -205,6 +205,9 @@ exec 4>&-
 while kill -0 $server 2>/dev/null; do wait $server; done
 kill $watcher 2>/dev/null`;
 
+/** How often another port is tried where somebody else has taken the one that was free a moment ago. */
+const PORT_ATTEMPTS = 5;
+
 /**
  * Starts a private PostgreSQL on 127.0.0.1. Trust authentication, superuser `postgres`, UTF-8, C collation.
  *
@@ -218,11 +221,7 @@ export async function startPostgres(options: EmbeddedPostgresOptions = {}): Prom
     ? await mkdtemp(path.join(tmpdir(), 'skytools-pg-'))
     : path.dirname(options.dataDirectory!);
   const dataDirectory = options.dataDirectory ?? path.join(home, 'data');
-  const sockets = await mkdtemp(path.join(tmpdir(), 'skytools-sock-'));
-  if (account) {
-    if (temporary) await chown(home, account.uid, account.gid);
-    await chown(sockets, account.uid, account.gid);
-  }
+  if (account && temporary) await chown(home, account.uid, account.gid);
 
   const environment = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
   if (!existsSync(path.join(dataDirectory, 'PG_VERSION'))) {
@@ -248,7 +247,36 @@ export async function startPostgres(options: EmbeddedPostgresOptions = {}): Prom
     });
   }
 
-  const port = options.port ?? (await freePort());
+  const place = { binaries, account, home, temporary, dataDirectory, environment };
+  for (let attempt = 1; ; attempt++) {
+    const port = options.port ?? (await freePort());
+    try {
+      return await launch(place, options, port);
+    } catch (error) {
+      const taken = options.port === undefined && /Address already in use/.test(String(error));
+      if (!taken || attempt === PORT_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Where a server runs, and as whom. */
+interface Place {
+  binaries: PostgresBinaries;
+  account: Account | undefined;
+  home: string;
+  temporary: boolean;
+  dataDirectory: string;
+  environment: NodeJS.ProcessEnv;
+}
+
+/** Runs the server of an initialised data directory. */
+async function launch(
+  { binaries, account, home, temporary, dataDirectory, environment }: Place,
+  options: EmbeddedPostgresOptions,
+  port: number,
+): Promise<EmbeddedPostgres> {
+  const sockets = await mkdtemp(path.join(tmpdir(), 'skytools-sock-'));
+  if (account) await chown(sockets, account.uid, account.gid);
   const settings = {
     listen_addresses: '127.0.0.1',
     port,
@@ -323,9 +351,7 @@ export async function startPostgres(options: EmbeddedPostgresOptions = {}): Prom
         `embedded postgresql did not start: ${log.slice(-2000)}`,
       );
     }
-    const status = existsSync(statusFile)
-      ? (readFileSync(statusFile, 'utf8').split('\n')[7]?.trim() ?? '')
-      : '';
+    const status = statusOf(statusFile, pid);
     if (status === 'ready' || status === 'standby') break;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -345,4 +371,14 @@ export async function startPostgres(options: EmbeddedPostgresOptions = {}): Prom
       if (temporary) await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+/** What a postmaster says of itself; nothing where the file is not there yet, or is that of another one. */
+function statusOf(file: string, pid: number): string | undefined {
+  try {
+    const lines = readFileSync(file, 'utf8').split('\n');
+    return Number(lines[0]) === pid ? lines[7]?.trim() : undefined;
+  } catch {
+    return undefined;
+  }
 }

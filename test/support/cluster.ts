@@ -152,9 +152,12 @@ export async function checksum(cluster: Cluster, table: string): Promise<string>
   return row!.sum;
 }
 
-/** Waits until everything written so far is archived by archive_command. */
+/**
+ * Waits until everything written so far is archived by archive_command. Where the last segment has just been ended, the switch
+ * answers where the next one begins: the byte before it is in the segment that is meant.
+ */
 export async function archived(cluster: Cluster): Promise<void> {
-  const [row] = await cluster.query<{ name: string }>('select pg_walfile_name(pg_switch_wal()) as name');
+  const [row] = await cluster.query<{ name: string }>('select pg_walfile_name(pg_switch_wal() - 1) as name');
   await until('the archiver', async () => {
     const [stat] = await cluster.query<{ last: string | null }>(
       'select last_archived_wal as last from pg_stat_archiver',

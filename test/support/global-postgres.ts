@@ -17,7 +17,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const major = Number(process.env.SKYTOOLS_TEST_PG ?? 18);
   const server = await startPostgres({
     binaries: embeddedBinaries(major),
-    settings: { max_prepared_transactions: 20, autovacuum: true },
+    settings: {
+      max_prepared_transactions: 20,
+      // It is on, or maintenance would have tables to vacuum; but it never comes, or its locks would be in the way of a test now
+      // and then, and its transactions would hold back ticks.
+      autovacuum: true,
+      autovacuum_naptime: '20d',
+    },
   });
   await installTemplate(server.url());
   project.provide('postgresUrl', server.url());

@@ -32,11 +32,13 @@ const API = '/2018-06-01/runtime';
 export class Lambda {
   readonly #options: LambdaOptions;
   readonly #server: Server;
+  /** Kills the process that exceeds the time-out, which begins when the runtime takes its event. */
+  #timer: NodeJS.Timeout | undefined;
   #process: ChildProcess | undefined;
   #output = '';
   /** The runtime's request for its next event, where it has asked. */
   #idle: ServerResponse | undefined;
-  #current: { id: string; event: unknown; deadline: number } | undefined;
+  #current: { id: string; event: unknown; timeoutSeconds: number } | undefined;
   #settle: (outcome: Outcome) => void = () => {};
 
   private constructor(options: LambdaOptions) {
@@ -60,25 +62,25 @@ export class Lambda {
     return this.#output;
   }
 
-  /** Hands an event to the function; with the process, if there is none, as at a cold start. One at a time. */
-  async invoke(event: unknown): Promise<Outcome> {
-    const { timeoutSeconds = 10 } = this.#options;
+  /**
+   * Hands an event to the function; with the process, if there is none, as at a cold start. One at a time.
+   *
+   * @param timeoutSeconds of this invocation; the function's by default
+   */
+  async invoke(
+    event: unknown,
+    timeoutSeconds: number = this.#options.timeoutSeconds ?? 60,
+  ): Promise<Outcome> {
     const outcome = new Promise<Outcome>((resolve) => {
       this.#settle = resolve;
     });
-    const id = randomUUID();
-    this.#current = { id, event, deadline: Date.now() + timeoutSeconds * 1000 };
-    const timer = setTimeout(async () => {
-      await this.#kill();
-      const errorMessage = `RequestId: ${id} Error: Task timed out after ${timeoutSeconds.toFixed(2)} seconds`;
-      this.#fail('Sandbox.Timedout', errorMessage);
-    }, timeoutSeconds * 1000);
+    this.#current = { id: randomUUID(), event, timeoutSeconds };
     if (this.#idle) this.#hand(this.#idle);
     else if (!this.#alive) this.#start();
     try {
       return await outcome;
     } finally {
-      clearTimeout(timer);
+      clearTimeout(this.#timer);
       this.#current = undefined;
     }
   }
@@ -134,8 +136,14 @@ export class Lambda {
   }
 
   #hand(response: ServerResponse): void {
-    const { id, event, deadline } = this.#current!;
+    const { id, event, timeoutSeconds } = this.#current!;
     this.#idle = undefined;
+    const deadline = Date.now() + timeoutSeconds * 1000;
+    this.#timer = setTimeout(async () => {
+      await this.#kill();
+      const errorMessage = `RequestId: ${id} Error: Task timed out after ${timeoutSeconds.toFixed(2)} seconds`;
+      this.#fail('Sandbox.Timedout', errorMessage);
+    }, timeoutSeconds * 1000);
     response.writeHead(200, {
       'content-type': 'application/json',
       'lambda-runtime-aws-request-id': id,

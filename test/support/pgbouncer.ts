@@ -29,9 +29,23 @@ export const pgbouncerProgram = (): string | undefined =>
 export async function startPgBouncer(server: { port: number; user: string }): Promise<PgBouncer> {
   const program = pgbouncerProgram();
   if (!program) throw new Error('pgbouncer is not installed: apt-get install pgbouncer');
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await launch(program, server, await freePort());
+    } catch (error) {
+      // Somebody else has taken the port that was free a moment ago.
+      if (!/Address already in use/.test(String(error)) || attempt === 5) throw error;
+    }
+  }
+}
+
+async function launch(
+  program: string,
+  server: { port: number; user: string },
+  port: number,
+): Promise<PgBouncer> {
   const directory = mkdtempSync(path.join(tmpdir(), 'skytools-pgbouncer-'));
   chmodSync(directory, 0o755);
-  const port = await freePort();
   const users = path.join(directory, 'users.txt');
   writeFileSync(users, `"${server.user}" ""\n`);
   const config = path.join(directory, 'pgbouncer.ini');
@@ -83,7 +97,7 @@ export async function startPgBouncer(server: { port: number; user: string }): Pr
   };
   const startedAt = performance.now();
   while (!/process up/.test(log)) {
-    if (bouncer.exitCode !== null || performance.now() - startedAt > 10_000) {
+    if (bouncer.exitCode !== null || performance.now() - startedAt > 60_000) {
       await stop();
       throw new Error(`pgbouncer did not start: ${log}`);
     }

@@ -96,13 +96,14 @@ export async function asSuperuser(url: string, statement: string): Promise<void>
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    for (let attempt = 0; ; attempt++) {
+    for (const startedAt = performance.now(); ; ) {
       try {
         await client.query(statement);
         return;
       } catch (error) {
         // Two clones of one template at the same moment: "source database is being accessed by other users".
-        if ((error as { code?: string }).code !== '55006' || attempt > 50) throw error;
+        if ((error as { code?: string }).code !== '55006' || performance.now() - startedAt > 60_000)
+          throw error;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }

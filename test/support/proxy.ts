@@ -20,8 +20,12 @@ export interface FaultyProxy {
    * @returns ends the wait for it
    */
   blackHoleAfter(text: string, probedMs?: number): () => void;
-  /** Server's answers vanish once the client has sent a message that contains `text`; the message itself arrives. */
-  dropAnswersAfter(text: string): void;
+  /**
+   * Server's answers vanish once the client has sent a message that contains `text`; the message itself arrives.
+   *
+   * @returns when the message has come by
+   */
+  dropAnswersAfter(text: string): Promise<void>;
   /** New connections are refused by closing them at once, or served again. */
   refuse(on: boolean): void;
   close(): Promise<void>;
@@ -32,7 +36,12 @@ interface Link {
   server: Socket;
   hole: boolean;
   deaf: boolean;
+  /** The end of what the client sent last: a text may lie in two pieces. */
+  tail: Buffer;
 }
+
+/** More than any text that is waited for is long. */
+const TAIL_BYTES = 256;
 
 export async function startProxy(target: { host: string; port: number }): Promise<FaultyProxy> {
   const links = new Set<Link>();
@@ -43,7 +52,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
     }
   };
   let refusing = false;
-  let trigger: string | undefined;
+  let trigger: { text: string; met: () => void } | undefined;
   let ambush: { text: string; probedMs: number | undefined } | undefined;
   const listener: Server = createServer((client) => {
     if (refusing) {
@@ -51,16 +60,23 @@ export async function startProxy(target: { host: string; port: number }): Promis
       return;
     }
     const server = dial(target.port, target.host);
-    const link: Link = { client, server, hole: false, deaf: false };
+    const link: Link = { client, server, hole: false, deaf: false, tail: Buffer.alloc(0) };
     links.add(link);
     client.setNoDelay(true);
     server.setNoDelay(true);
     client.on('data', (chunk) => {
       if (link.hole) return;
-      if (trigger !== undefined && chunk.includes(trigger)) link.deaf = true;
+      const sent = Buffer.concat([link.tail, chunk]);
+      const sends = (text: string) => sent.includes(text, Math.max(0, link.tail.length - text.length + 1));
+      const struck = ambush && sends(ambush.text) ? ambush : undefined;
+      if (trigger !== undefined && sends(trigger.text)) {
+        link.deaf = true;
+        trigger.met();
+      }
+      link.tail = sent.subarray(-TAIL_BYTES);
       server.write(chunk);
-      if (ambush && chunk.includes(ambush.text)) {
-        blackHole(ambush.probedMs);
+      if (struck) {
+        blackHole(struck.probedMs);
         ambush = undefined;
       }
     });
@@ -100,7 +116,9 @@ export async function startProxy(target: { host: string; port: number }): Promis
       };
     },
     dropAnswersAfter(text) {
-      trigger = text;
+      return new Promise((met) => {
+        trigger = { text, met };
+      });
     },
     refuse(on) {
       refusing = on;

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { handler } from '../../../functions/consume.ts';
 import { type Emulator, startEmulator } from '../../../lib/local/emulator/server.ts';
 import { parseConfig } from '../../../lib/platform/config-file.ts';
+import { until } from '../../support/cluster.ts';
 import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
 
 /*
@@ -56,6 +57,8 @@ export interface ConsumerStack {
   tick(): Promise<void>;
   /** Delivers one message for consumer `c`; true unless it failed. */
   consume(milliseconds?: number): Promise<boolean>;
+  /** Delivers messages, of which none fails, until the consumer has done every tick. */
+  catchUp(): Promise<void>;
   /** Makes events of the retry queue due, and moves them. */
   bringBack(): Promise<void>;
   /** Ends the wait of an open circuit: the next message makes a probe. */
@@ -96,7 +99,7 @@ export async function consumerStack(
     await source.query(`select pgq.force_tick('q')`);
     await source.query(`select pgq.ticker('q')`);
   };
-  return {
+  const stack: ConsumerStack = {
     source,
     target,
     configFile: file,
@@ -115,6 +118,14 @@ export async function consumerStack(
       const context = { getRemainingTimeInMillis: () => milliseconds } as Context;
       const { batchItemFailures }: SQSBatchResponse = await handler(wakeUp(source.name), context);
       return batchItemFailures.length === 0;
+    },
+    async catchUp() {
+      // What a worker that was cut off held is free a moment after its client knows.
+      for (const database of new Set([source, target])) await database.quiet();
+      await until('the consumer', async () => {
+        if (!(await stack.consume())) throw new Error('a message failed');
+        return stack.caughtUp();
+      });
     },
     async bringBack() {
       await source.query('update pgq.retry_queue set ev_retry_after = now()');
@@ -138,6 +149,7 @@ export async function consumerStack(
       return row!.done;
     },
   };
+  return stack;
 }
 
 /** The message that wakes consumer `c`, as the function gets it. */

@@ -163,10 +163,9 @@ describe.runIf(process.env.SKYTOOLS_TEST_RIC === '1')('the bundles in the runtim
   it('a time-out: the process is killed, and a new one does the work', async () => {
     const silent = await silentServer();
     const migrate = await lambda('migrate', {
-      timeoutSeconds: 3,
       environment: { ...environment, SKYTOOLS_SOURCE_URL: `postgres://u:p@127.0.0.1:${silent}/x` },
     });
-    expect(await migrate.invoke({ databases: ['source'] })).toMatchObject({
+    expect(await migrate.invoke({ databases: ['source'] }, 3)).toMatchObject({
       error: {
         errorType: 'Sandbox.Timedout',
         errorMessage: expect.stringContaining('timed out after 3.00 seconds'),
