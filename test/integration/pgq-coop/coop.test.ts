@@ -6,9 +6,8 @@ import {
   registerSubconsumer,
   subconsumerPool,
 } from '../../../lib/pgq/index.ts';
-import { Deadline } from '../../../lib/platform/deadline.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
-import { fill, minute, ourClient } from '../pgq-ts/support.ts';
+import { deadlineByHand, fill, minute, ourClient } from '../pgq-ts/support.ts';
 
 async function scalar(db: TestDatabase, expression: string): Promise<unknown> {
   const rows = await db.query(`select (${expression})::text as value`);
@@ -158,13 +157,16 @@ describe('consumeCoopBatch', () => {
     await db.query('create table effect (type text primary key, worker int)');
     let atOnce = 0;
     let most = 0;
+    // The first to come waits for a second one.
+    const together = Promise.withResolvers<void>();
     const run = async (index: number) => {
       const handler = {
         async handleBatch(batch: Batch, { client }: { client: (typeof workers)[0] }) {
           most = Math.max(most, ++atOnce);
+          if (most > 1) together.resolve();
+          await together.promise;
           for await (const event of batch.events())
             await client.query('insert into effect values ($1, $2)', [event.type, index]);
-          await new Promise((resolve) => setTimeout(resolve, 30));
           atOnce--;
         },
       };
@@ -192,12 +194,11 @@ describe('consumeCoopBatch', () => {
     await registerSubconsumer(client, 'q', 'c', 's1');
     await fill(db, 10);
     const seen: bigint[] = [];
-    let deadline = Deadline.after(2_000);
+    const { deadline, pass } = deadlineByHand();
     const slow = {
       async handleEvent(event: PgqEvent) {
         seen.push(event.id);
-        if (event.id === 4n)
-          while (deadline.allows(0)) await new Promise((resolve) => setTimeout(resolve, 20));
+        if (event.id === 4n) pass();
       },
     };
     expect((await consumeCoopBatch(client, spec, slow, deadline)).did?.finished).toBe(false);
@@ -210,8 +211,7 @@ describe('consumeCoopBatch', () => {
     const victim = await ourClient(db.url);
     await expect(consumeCoopBatch(victim, spec, dying as never, minute())).rejects.toThrow();
     await db.quiet();
-    deadline = minute();
-    const rest = await consumeCoopBatch(client, spec, slow, deadline);
+    const rest = await consumeCoopBatch(client, spec, slow, minute());
     expect(rest.did).toMatchObject({ finished: true, events: 6 });
     expect(seen).toEqual([1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n, 10n]);
   });

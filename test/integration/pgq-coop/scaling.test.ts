@@ -103,6 +103,8 @@ it.each([true, false])(
       },
     };
     await expect(invoke(dying)).rejects.toThrow();
+    // The server process of the dead is gone a moment later.
+    await db.quiet();
     if (!transactional) {
       // its lease stands: somebody else's batch is all there is to be had
       expect(await due()).toBe(1);

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Batch, consumeBatch, consumeRemoteBatch, type PgqEvent } from '../../../lib/pgq/index.ts';
-import { Deadline } from '../../../lib/platform/deadline.ts';
-import { fill, minute, ourClient, queueDatabase } from './support.ts';
+import { deadlineByHand, fill, minute, ourClient, queueDatabase } from './support.ts';
 
 const c = { queue: 'q', consumer: 'c' };
 
@@ -112,19 +111,18 @@ describe('consumeBatch', () => {
     const { db, client } = await queueDatabase();
     await db.query('create table effect (id bigint primary key)');
     await fill(db, 2_000);
-    let deadline = Deadline.after(60_000);
+    let { deadline, pass } = deadlineByHand();
     const seen: bigint[] = [];
     const handler = {
       async handleEvent(event: PgqEvent, { client: inside }: { client: typeof client }) {
         seen.push(event.id);
         await inside.query('insert into effect values ($1)', [event.id]);
-        if (event.id % 700n === 0n)
-          while (deadline.allows(0)) await new Promise((done) => setTimeout(done, 10));
+        if (event.id % 700n === 0n) pass();
       },
     };
     const parts = [];
     for (;;) {
-      deadline = Deadline.after(1_500);
+      ({ deadline, pass } = deadlineByHand());
       const result = await consumeBatch(client, c, handler as never, deadline);
       if (!result.did) break;
       parts.push(result.did);

@@ -63,12 +63,14 @@ describe('a transactional consumer', () => {
     const proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
     url.port = String(proxy.port);
     const shaky = await ourClient(url.href);
-    proxy.dropAnswersAfter('; commit\0');
+    const sent = proxy.dropAnswersAfter('; commit\0');
     const failing = consumeBatch(shaky, c, store as never, minute());
-    setTimeout(() => proxy.reset(), 500);
+    failing.catch(() => {});
+    await sent;
+    await expect.poll(count).toBe(10);
+    proxy.reset();
     await expect(failing).rejects.toMatchObject({ code: 'PG_COMMIT_UNKNOWN' });
     await proxy.close();
-    expect(await count()).toBe(10);
     expect((await consumeBatch(client, c, store as never, minute())).did).toBeUndefined();
     expect(await count()).toBe(10);
   });
@@ -79,14 +81,16 @@ describe('a transactional consumer', () => {
     const proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
     url.port = String(proxy.port);
     const frozen = await ourClient(url.href);
+    const silent = Promise.withResolvers<void>();
     const hanging = {
       async handleBatch(batch: Batch, context: Inside) {
         await store.handleBatch(batch, context);
         proxy.blackHole();
+        silent.resolve();
       },
     };
     const lost = consumeBatch(frozen, c, hanging as never, minute()).catch((error) => error);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await silent.promise;
     expect(await consumeBatch(client, c, store as never, minute()).catch((error) => error.code)).toBe(
       'UNIT_BUSY',
     );

@@ -11,7 +11,7 @@ import { SkytoolsError } from '../../../lib/platform/errors.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 import { fill, minute, ourClient, queueDatabase } from './support.ts';
 
-const retries = { maximum: 1, baseSeconds: 10, maximumSeconds: 60 };
+const retries = { maximum: 1, baseSeconds: 100, maximumSeconds: 600 };
 const spec = { queue: 'q', consumer: 'c', retries };
 
 const again = async (db: TestDatabase, from: number) => {
@@ -43,7 +43,7 @@ it('an event at which its handler throws comes back alone, without its effect, a
   ]);
   expect(
     await db.query(
-      `select ev_id::int, ev_retry, ev_retry_after between now() and now() + interval '10 seconds' as soon from pgq.retry_queue`,
+      `select ev_id::int, ev_retry, ev_retry_after between now() and now() + interval '100 seconds' as soon from pgq.retry_queue`,
     ),
   ).toEqual([{ ev_id: 3, ev_retry: 1, soon: true }]);
   await again(db, 6);

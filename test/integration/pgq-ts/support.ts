@@ -6,6 +6,12 @@ import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 export const minute = () => Deadline.after(60_000);
 
+/** A deadline that comes when `pass` is called, however fast the machine is. */
+export function deadlineByHand(): { deadline: Deadline; pass: () => void } {
+  const stop = new AbortController();
+  return { deadline: Deadline.whenAborted(stop.signal), pass: () => stop.abort() };
+}
+
 /** A connection of ours (int8 as bigint), closed with the test. */
 export async function ourClient(url: string) {
   const client = await connect(url);
