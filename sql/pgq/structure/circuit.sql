@@ -13,12 +13,3 @@ create table if not exists pgq.consumer_circuit (
     constraint consumer_circuit_subscription_fkey foreign key (circuit_queue, circuit_consumer)
         references pgq.subscription (sub_queue, sub_consumer) on delete cascade
 );
-
-grant select on pgq.consumer_circuit to public;
-do $$
-begin
-    if to_regrole('pgq_admin') is not null then
-        grant select, insert, update, delete on pgq.consumer_circuit to pgq_admin;
-    end if;
-end;
-$$;

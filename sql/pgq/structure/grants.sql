@@ -59,7 +59,8 @@ begin
         pgq._first_event_tick, pgq._ticker_state, pgq.failed_queue, pgq.retry_policy, pgq.delayed_event,
         pgq.event_key from public;
     grant select on pgq.retry_policy to public;
-    grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription to public;
+    grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.consumer_lease, pgq.batch_progress,
+        pgq.consumer_circuit, pgq.maintenance_run to public;
     if pg_catalog.to_regrole('pgq_reader') is not null then
         grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.event_template, pgq.failed_queue
             to pgq_reader;
@@ -67,7 +68,8 @@ begin
     if pg_catalog.to_regrole('pgq_admin') is not null then
         grant select, insert, update, delete
             on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue, pgq.failed_queue, pgq.retry_policy,
-               pgq.delayed_event, pgq.event_key
+               pgq.delayed_event, pgq.event_key, pgq.consumer_lease, pgq.batch_progress, pgq.consumer_circuit,
+               pgq.maintenance_run
             to pgq_admin;
         grant select, insert, truncate on pgq.event_template to pgq_admin;
     end if;

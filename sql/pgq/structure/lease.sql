@@ -32,13 +32,3 @@ create table if not exists pgq.maintenance_run (
     constraint maintenance_run_pkey primary key (one),
     constraint maintenance_run_one_check check (one)
 );
-
-grant select on pgq.consumer_lease, pgq.batch_progress, pgq.maintenance_run to public;
-do $$
-begin
-    if to_regrole('pgq_admin') is not null then
-        grant select, insert, update, delete on pgq.consumer_lease, pgq.batch_progress, pgq.maintenance_run
-            to pgq_admin;
-    end if;
-end;
-$$;
