@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { errorMessage, SkytoolsError } from '../platform/errors.ts';
+import { errorMessage, SkytoolsError, UsageError } from '../platform/errors.ts';
 import { CommandContext, type GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit.ts';
 import type { Io } from './io.ts';
@@ -136,10 +136,25 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** An option's parser for numbers, 0 or more. */
+export function positiveNumber(text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError('not a number');
+  return Number(text);
+}
+
+const INT8 = /^-?\d+$/;
+
 /** An option's parser for int8 ids. */
 export function int8(text: string): bigint {
-  if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('not a whole number');
+  if (!INT8.test(text)) throw new InvalidArgumentError('not a whole number');
   return BigInt(text);
+}
+
+/** int8 ids that are arguments of a command. @throws UsageError CLI_BAD_ID */
+export function int8Arguments(texts: readonly string[]): bigint[] {
+  const wrong = texts.find((text) => !INT8.test(text));
+  if (wrong === undefined) return texts.map(BigInt);
+  throw new UsageError('CLI_BAD_ID', `"${wrong}" is no id`, { hint: 'ids are whole numbers' });
 }
 
 /** A new `Command` tree with our output streams and error handling. */

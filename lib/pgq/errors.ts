@@ -89,8 +89,19 @@ export function pgqError(error: unknown, subject: ErrorSubject = {}): SkytoolsEr
   }
   const known = RAISED.find(([start]) => mapped.message.startsWith(start));
   if (!known) return mapped;
-  return new SkytoolsError(known[1], mapped.message, { cause: mapped, subject, hint: known[2] });
+  return new SkytoolsError(known[1], mapped.message, {
+    cause: mapped,
+    subject,
+    hint: named(known[2], subject),
+  });
 }
+
+/** The words of a command that stand for names, replaced where the names are known and need no quotes. */
+const named = (hint: string, subject: ErrorSubject) =>
+  hint.replace(/QUEUE|CONSUMER/g, (word) => {
+    const name = word === 'QUEUE' ? subject.queue : subject.consumer;
+    return name !== undefined && /^[\w.-]+$/.test(String(name)) ? String(name) : word;
+  });
 
 /**
  * What a handler threw: errors of PostgreSQL, of the connection and of this project keep their kind, the rest becomes a

@@ -14,7 +14,7 @@ export type { Finding } from './checks/finding.ts';
 /** Everything `skytools doctor` looks at, in the order in which it is printed. Changes nothing. */
 export async function examine(client: pg.Client, version: string): Promise<Finding[]> {
   const state = await inspect(client);
-  const findings = await checkInstallation(client, state, version);
+  const findings = checkInstallation(state, version);
   findings.push(...(await guarded('server', () => checkServer(client))));
   if (state.schemas.includes('pgq')) {
     findings.push(...(await guarded('rights', () => checkRights(client))));

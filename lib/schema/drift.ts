@@ -26,6 +26,15 @@ export async function recordFunctions(client: Client, names: ReadonlySet<string>
   );
 }
 
+/** How many functions are named in a message before the rest is counted. */
+const NAMED = 5;
+
+/** For a message: `pgq.version() (changed), pgq.tick_now(text) (missing) and 3 more`. */
+export function describeDrift(drift: readonly Drift[]): string {
+  const named = drift.slice(0, NAMED).map((item) => `${item.function} (${item.change})`);
+  return `${named.join(', ')}${drift.length > NAMED ? ` and ${drift.length - NAMED} more` : ''}`;
+}
+
 /** Functions that somebody replaced or dropped since the installation. */
 export async function findDrift(client: Client): Promise<Drift[]> {
   const { rows } = await client.query<Drift>(

@@ -1,4 +1,5 @@
 import type { Client } from '../postgres/connect.ts';
+import { type Drift, findDrift } from './drift.ts';
 
 /** The schemas of this project, in install order. */
 export const SCHEMAS = ['skytools', 'pgq', 'pgq_ext', 'pgq_node', 'pgq_coop', 'londiste', 'walmgr'] as const;
@@ -31,6 +32,8 @@ export interface DatabaseState {
   extensions: { name: string; version: string }[];
   /** The row the installer left, if it ever ran. */
   installed: { version: string; checksum: string | null; installedAt: Date } | undefined;
+  /** Functions that were changed or dropped since then. */
+  drift: Drift[];
   /** Our SQL was run by hand (`psql -f skytools.sql`), which leaves no record of the version. */
   unrecorded: boolean;
   /** PgQ without extension and without our record: the original's plain SQL, 2.1 or 3.x. */
@@ -121,6 +124,7 @@ export async function inspect(client: Client): Promise<DatabaseState> {
     schemas: SCHEMAS.filter((schema) => environment.schemas.includes(schema)),
     extensions: extensions.rows,
     installed,
+    drift: installed ? await findDrift(client) : [],
     unrecorded: environment.has_record && environment.has_queue && !installed,
     plainPgq: plain ? (environment.has_maint_operations ? '3' : '2.1') : undefined,
     missingRoles: environment.missing_roles,

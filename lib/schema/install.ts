@@ -25,8 +25,8 @@ export interface InstallResult {
 }
 
 /** What {@link install} would do now. */
-export async function planFor(client: Client, version: string): Promise<InstallPlan> {
-  return planInstall(await inspect(client), version, installSql().checksum);
+export async function planFor(client: Client, version: string, repair = false): Promise<InstallPlan> {
+  return planInstall(await inspect(client), version, installSql().checksum, repair);
 }
 
 /**
@@ -40,18 +40,18 @@ export async function install(client: Client, options: InstallOptions): Promise<
   const sql = options.sql ?? installSql();
   // Questions are asked before the transaction, which must not wait for a person.
   const state = await inspect(client);
-  const plan = planInstall(state, options.version, sql.checksum);
+  const plan = planInstall(state, options.version, sql.checksum, options.repair);
   refuseWithoutRights(plan);
-  if (plan.kind === 'current' && !options.repair) return { changed: false, plan, recreated: [] };
+  if (plan.kind === 'current') return { changed: false, plan, recreated: [] };
   await options.confirm?.(plan, state);
 
   return patiently(client, (inside) => apply(inside, sql, options));
 }
 
 async function apply(client: Client, sql: InstallSql, options: InstallOptions): Promise<InstallResult> {
-  const plan = planInstall(await inspect(client), options.version, sql.checksum);
+  const plan = planInstall(await inspect(client), options.version, sql.checksum, options.repair);
   refuseWithoutRights(plan);
-  if (plan.kind === 'current' && !options.repair) return { changed: false, plan, recreated: [] };
+  if (plan.kind === 'current') return { changed: false, plan, recreated: [] };
   const recreated: string[] = [];
   if (plan.kind === 'fresh') {
     await client.query(sql.text);

@@ -1,7 +1,15 @@
+import { describeDrift } from './drift.ts';
 import type { DatabaseState } from './inspect.ts';
 
 /** Which of its jobs the installer has in this database. */
-export type InstallKind = 'fresh' | 'current' | 'upgrade' | 'take-over' | 'upgrade-pgq-2' | 'replace-pgq-3';
+export type InstallKind =
+  | 'fresh'
+  | 'current'
+  | 'repair'
+  | 'upgrade'
+  | 'take-over'
+  | 'upgrade-pgq-2'
+  | 'replace-pgq-3';
 
 export interface InstallPlan {
   kind: InstallKind;
@@ -23,16 +31,26 @@ export const OLDEST_SERVER = 140_000;
 /** How many objects of one kind are named in a message before the rest is counted. */
 const NAMED = 5;
 
-/** Decides what installing this version here means. Pure: reads nothing, changes nothing. */
-export function planInstall(state: DatabaseState, version: string, checksum: string): InstallPlan {
-  const kind = kindOf(state, checksum);
+/**
+ * Decides what installing this version here means. Pure: reads nothing, changes nothing.
+ *
+ * @param repair install this version again where it is in place
+ */
+export function planInstall(
+  state: DatabaseState,
+  version: string,
+  checksum: string,
+  repair = false,
+): InstallPlan {
+  const found = kindOf(state, checksum);
+  const kind = found === 'current' && repair ? 'repair' : found;
   return {
     kind,
     fromVersion: state.extensions.find(({ name }) => name === 'pgq')?.version ?? state.installed?.version,
     toVersion: version,
     steps: stepsOf(kind, state, version),
     missing: kind === 'current' ? [] : missingRights(state),
-    warnings: warningsOf(state),
+    warnings: [...(kind === 'current' ? driftWarning(state) : []), ...warningsOf(state)],
     needsConfirmation: kind === 'take-over' || kind === 'upgrade-pgq-2' || kind === 'replace-pgq-3',
   };
 }
@@ -56,7 +74,16 @@ function stepsOf(kind: InstallKind, state: DatabaseState, version: string): stri
     case 'fresh':
       return [`create the schemas and functions of version ${version}`];
     case 'current':
-      return [`nothing to do: version ${state.installed?.version} is installed`];
+      return [
+        `${state.drift.length > 0 ? 'nothing was changed' : 'nothing to do'}: version ${state.installed?.version} is installed`,
+      ];
+    case 'repair':
+      return [
+        `install version ${version} again`,
+        ...(state.drift.length > 0
+          ? [`put back what was changed or dropped since: ${describeDrift(state.drift)}`]
+          : []),
+      ];
     case 'upgrade':
       return [
         `replace the functions of ${state.installed ? `version ${state.installed.version}` : 'an unrecorded version'} by those of ${version}`,
@@ -103,6 +130,11 @@ function missingRights(state: DatabaseState): string[] {
     missing.push(`ownership of ${kind} ${names.join(', ')}${more}: run as ${owners} or a superuser`);
   }
   return missing;
+}
+
+function driftWarning({ drift }: DatabaseState): string[] {
+  if (drift.length === 0) return [];
+  return [`not as installed any more: ${describeDrift(drift)}; \`skytools install --repair\` puts them back`];
 }
 
 function warningsOf(state: DatabaseState): string[] {

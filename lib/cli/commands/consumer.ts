@@ -1,9 +1,10 @@
 import type { SeekTarget } from '../../pgq/queues.ts';
 import type { ConsumerStatus } from '../../pgq/status.ts';
 import { UsageError } from '../../platform/errors.ts';
-import { type Cli, int8 } from '../cli.ts';
+import { type Cli, int8, positiveNumber } from '../cli.ts';
 import { EXIT } from '../exit.ts';
 import { type Column, formatSeconds } from '../output.ts';
+import { oneQueue } from './queue.ts';
 
 const queues = () => import('../../pgq/queues.ts');
 const status = () => import('../../pgq/status.ts');
@@ -43,6 +44,12 @@ function seekTarget({ tick, time, end }: SeekFlags): SeekTarget {
   }
   return { time: date };
 }
+
+export const notSubscribed = (queue: string, consumer: string) =>
+  new UsageError('PGQ_NOT_SUBSCRIBED', `${consumer} is not registered on queue ${queue}`, {
+    subject: { queue, consumer },
+    hint: 'skytools consumer list shows the consumers',
+  });
 
 export function registerConsumerCommands(cli: Cli): void {
   const group = cli.group('consumer', 'register, move, look at and remove consumers of a queue');
@@ -111,6 +118,7 @@ export function registerConsumerCommands(cli: Cli): void {
     ],
     async (context, [queue]) => {
       const { consumerStatus } = await status();
+      if (queue !== undefined) await oneQueue(context, queue);
       await context.table(
         await consumerStatus(await context.connect(), queue),
         CONSUMER_COLUMNS,
@@ -129,12 +137,7 @@ export function registerConsumerCommands(cli: Cli): void {
     async (context, [queue, consumer]) => {
       const { consumerStatus } = await status();
       const [found] = await consumerStatus(await context.connect(), queue!, consumer!);
-      if (!found) {
-        throw new UsageError('PGQ_NOT_SUBSCRIBED', `${consumer} is not registered on queue ${queue}`, {
-          subject: { queue: queue!, consumer: consumer! },
-          hint: 'skytools consumer list shows the consumers',
-        });
-      }
+      if (!found) throw notSubscribed(queue!, consumer!);
       await context.record(found, [
         ['queue', found.queue],
         ['consumer', found.consumer],
@@ -155,10 +158,11 @@ export function registerConsumerCommands(cli: Cli): void {
       .command('lag')
       .description('consumers by lag, slowest first')
       .argument('[queue]')
-      .option('--max <seconds>', 'exit code 3 if any lag is greater', Number),
+      .option('--max <seconds>', 'exit code 3 if any lag is greater', positiveNumber),
     [['skytools consumer lag --max 300', 'for a monitoring check']],
     async (context, [queue], options) => {
       const { consumerStatus } = await status();
+      if (queue !== undefined) await oneQueue(context, queue);
       const rows = await consumerStatus(await context.connect(), queue);
       rows.sort((a, b) => (b.lagSeconds ?? 0) - (a.lagSeconds ?? 0));
       await context.table(rows, CONSUMER_COLUMNS, 'no consumers');
@@ -187,17 +191,18 @@ export function registerConsumerCommands(cli: Cli): void {
       const [{ seekConsumer }, { consumerStatus }] = await Promise.all([queues(), status()]);
       const client = await context.connect();
       const [found] = await consumerStatus(client, queue!, consumer!);
-      const from = `tick ${found?.lastTick ?? 'none'}${found?.currentBatch ? `, dropping its open batch ${found.currentBatch}` : ''}`;
+      if (!found) throw notSubscribed(queue!, consumer!);
+      const from = `tick ${found.lastTick ?? 'none'}${found.currentBatch ? `, dropping its open batch ${found.currentBatch}` : ''}`;
       if (options.dryRun) {
         return context.done(
-          { queue, consumer, from: found?.lastTick, moved: false },
+          { queue, consumer, from: found.lastTick, moved: false },
           `would move ${consumer} from ${from}`,
         );
       }
       await context.confirm(`Move ${consumer} on ${queue} from ${from}?`, options.yes);
       const tick = await seekConsumer(client, queue!, consumer!, target);
       await context.done(
-        { queue, consumer, from: found?.lastTick, tick, moved: true },
+        { queue, consumer, from: found.lastTick, tick, moved: true },
         `${consumer} is at tick ${tick}`,
       );
     },

@@ -1,9 +1,10 @@
 import { InvalidArgumentError } from 'commander';
-import type { DeadLetter, DeadLetterCount, Which } from '../../pgq/dead-letters.ts';
+import type { DeadLetter, DeadLetterCount, RetryPolicy, Which } from '../../pgq/dead-letters.ts';
 import { parseDuration } from '../../platform/duration.ts';
 import { UsageError } from '../../platform/errors.ts';
-import { type Cli, int8, wholeNumber } from '../cli.ts';
+import { type Cli, int8Arguments, positiveNumber, wholeNumber } from '../cli.ts';
 import { type Column, formatSeconds } from '../output.ts';
+import { notSubscribed } from './consumer.ts';
 import { oneQueue } from './queue.ts';
 
 const deadLetters = () => import('../../pgq/dead-letters.ts');
@@ -31,11 +32,14 @@ interface WhichFlags {
 
 interface PolicyFlags {
   retries?: number;
-  base: number;
-  maximum: number;
-  jitter: number;
+  base?: number;
+  maximum?: number;
+  jitter?: number;
   off?: boolean;
 }
+
+/** Where neither the command nor the policy that there is says anything else. */
+const USUAL: Omit<RetryPolicy, 'maxRetries'> = { baseSeconds: 10, maximumSeconds: 3600, jitter: 0.2 };
 
 function seconds(text: string): number {
   const milliseconds = parseDuration(text);
@@ -52,7 +56,30 @@ function which(ids: readonly string[], all: boolean | undefined): Which {
       hint: 'skytools dead list QUEUE CONSUMER shows the ids',
     });
   }
-  return all ? { all: true } : { ids: ids.map(int8) };
+  return all ? { all: true } : { ids: int8Arguments(ids) };
+}
+
+/**
+ * The letters that are meant, of all that there are.
+ *
+ * @throws UsageError PGQ_EVENT_MISSING for an id that is none of theirs
+ */
+function chosenOf(letters: readonly DeadLetter[], chosen: Which): readonly DeadLetter[] {
+  if ('all' in chosen) return letters;
+  const found = letters.filter((letter) => chosen.ids.includes(letter.id));
+  const missing = chosen.ids.filter((id) => !letters.some((letter) => letter.id === id));
+  if (missing.length === 0) return found;
+  throw new UsageError('PGQ_EVENT_MISSING', `no dead letter ${missing.join(', ')}`, {
+    hint: 'skytools dead list QUEUE CONSUMER shows the ids',
+  });
+}
+
+const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+function jitter(text: string): number {
+  const part = positiveNumber(text);
+  if (part > 1) throw new InvalidArgumentError('0 to 1');
+  return part;
 }
 
 export function registerDeadCommands(cli: Cli): void {
@@ -105,14 +132,16 @@ export function registerDeadCommands(cli: Cli): void {
       const chosen = which(ids, options.all);
       const client = await context.connect();
       if (options.dryRun) {
-        const found = await listDeadLetters(client, queue!, consumer!, MOST);
-        const events = 'all' in chosen ? found.length : chosen.ids.length;
-        return context.done({ queue, consumer, replayed: 0, events }, `would put back ${events} events`);
+        const found = chosenOf(await listDeadLetters(client, queue!, consumer!, MOST), chosen);
+        return context.done(
+          { queue, consumer, replayed: 0, events: found.length },
+          `would put back ${counted(found.length, 'event')}`,
+        );
       }
       const replayed = await replayDeadLetters(client, queue!, consumer!, chosen);
       await context.done(
         { queue, consumer, replayed },
-        `${replayed} events put back; they come with the next tick`,
+        replayed === 0 ? 'no dead letters' : `${counted(replayed, 'event')} put back, for the next tick`,
       );
     },
   );
@@ -132,16 +161,16 @@ export function registerDeadCommands(cli: Cli): void {
       const { listDeadLetters, purgeDeadLetters } = await deadLetters();
       const chosen = which(ids, options.all);
       const client = await context.connect();
-      const found = await listDeadLetters(client, queue!, consumer!, MOST);
-      const events =
-        'all' in chosen ? found.length : found.filter((letter) => chosen.ids.includes(letter.id)).length;
+      const events = chosenOf(await listDeadLetters(client, queue!, consumer!, MOST), chosen).length;
       if (options.dryRun)
-        return context.done({ queue, consumer, purged: 0, events }, `would lose ${events} events`);
-      if ('all' in chosen && events === 0)
-        return context.done({ queue, consumer, purged: 0 }, 'no dead letters');
-      await context.confirm(`Throw away ${events} dead letters of ${consumer} on ${queue}?`, options.yes);
+        return context.done({ queue, consumer, purged: 0, events }, `would lose ${counted(events, 'event')}`);
+      if (events === 0) return context.done({ queue, consumer, purged: 0 }, 'no dead letters');
+      await context.confirm(
+        `Throw away ${counted(events, 'dead letter')} of ${consumer} on ${queue}?`,
+        options.yes,
+      );
       const purged = await purgeDeadLetters(client, queue!, consumer!, chosen);
-      await context.done({ queue, consumer, purged }, `${purged} events thrown away`);
+      await context.done({ queue, consumer, purged }, `${counted(purged, 'event')} thrown away`);
     },
   );
 
@@ -154,9 +183,9 @@ export function registerDeadCommands(cli: Cli): void {
       .argument('<queue>')
       .argument('<consumer>')
       .option('--retries <n>', 'how often', wholeNumber)
-      .option('--base <time>', 'before the first repetition; it doubles each time', seconds, 10)
-      .option('--maximum <time>', 'longest time', seconds, 3600)
-      .option('--jitter <part>', 'largest part of the time, 0 to 1, left out at random', Number, 0.2)
+      .option('--base <time>', 'before the first repetition (10s); it doubles each time', seconds)
+      .option('--maximum <time>', 'longest time (1h)', seconds)
+      .option('--jitter <part>', 'largest part of the time, 0 to 1, left out at random (0.2)', jitter)
       .option('--off', 'forget the policy: failed events are given up at once'),
     [
       ['skytools dead policy orders mailer', 'show it'],
@@ -166,24 +195,48 @@ export function registerDeadCommands(cli: Cli): void {
       ],
     ],
     async (context, [queue, consumer], options) => {
-      const { retryPolicy, setRetryPolicy } = await deadLetters();
+      const [{ retryPolicy, setRetryPolicy }, { consumerStatus }] = await Promise.all([
+        deadLetters(),
+        import('../../pgq/status.ts'),
+      ]);
       const client = await context.connect();
-      if (options.off) await setRetryPolicy(client, queue!, consumer!, undefined);
-      else if (options.retries !== undefined) {
+      if ((await consumerStatus(client, queue!, consumer!)).length === 0)
+        throw notSubscribed(queue!, consumer!);
+      const { off, retries, base, maximum, jitter } = options;
+      const given = [retries, base, maximum, jitter].some((value) => value !== undefined);
+      if (off && given) {
+        throw new UsageError('CLI_POLICY_OFF', '--off goes with no other setting', {
+          hint: 'leave it out to set a policy',
+        });
+      }
+      if (off) await setRetryPolicy(client, queue!, consumer!, undefined);
+      else if (given) {
+        const before = await retryPolicy(client, queue!, consumer!);
+        const maxRetries = retries ?? before?.maxRetries;
+        if (maxRetries === undefined) {
+          throw new UsageError('CLI_POLICY_RETRIES', 'the consumer has no policy yet: say how often', {
+            hint: 'for example --retries 5',
+          });
+        }
         await setRetryPolicy(client, queue!, consumer!, {
-          maxRetries: options.retries,
-          baseSeconds: options.base,
-          maximumSeconds: options.maximum,
-          jitter: options.jitter,
+          maxRetries,
+          baseSeconds: base ?? before?.baseSeconds ?? USUAL.baseSeconds,
+          maximumSeconds: maximum ?? before?.maximumSeconds ?? USUAL.maximumSeconds,
+          jitter: jitter ?? before?.jitter ?? USUAL.jitter,
         });
       }
       const policy = await retryPolicy(client, queue!, consumer!);
-      await context.record({ queue, consumer, policy: policy ?? null }, [
-        ['retries', policy?.maxRetries ?? 'none: given up at once'],
-        ['base', formatSeconds(policy?.baseSeconds)],
-        ['maximum', formatSeconds(policy?.maximumSeconds)],
-        ['jitter', policy?.jitter],
-      ]);
+      await context.record(
+        { queue, consumer, policy: policy ?? null },
+        policy === undefined
+          ? [['retries', 'none: given up at once']]
+          : [
+              ['retries', policy.maxRetries],
+              ['base', formatSeconds(policy.baseSeconds)],
+              ['maximum', formatSeconds(policy.maximumSeconds)],
+              ['jitter', policy.jitter],
+            ],
+      );
     },
   );
 }

@@ -35,7 +35,7 @@ export function registerInstallCommands(cli: Cli): void {
       const client = await context.connect();
       const version = packageVersion();
       if (options.dryRun) {
-        const plan = await planFor(client, version);
+        const plan = await planFor(client, version, options.repair);
         for (const step of plan.steps) context.note(plan.kind === 'current' ? step : `would ${step}`);
         for (const missing of plan.missing) context.warn(`missing ${missing}`);
         for (const warning of plan.warnings) context.warn(warning);
@@ -53,7 +53,8 @@ export function registerInstallCommands(cli: Cli): void {
           await context.confirm('Go ahead?', options.yes);
         },
       });
-      const { kind, steps } = result.plan;
+      const { kind, steps, warnings } = result.plan;
+      if (!result.changed) for (const warning of warnings) context.warn(warning);
       const recreated = result.recreated.map((signature) => `created anew: ${signature}`);
       await context.done(
         { changed: result.changed, kind, version, recreated: result.recreated },

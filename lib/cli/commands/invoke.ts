@@ -29,9 +29,11 @@ export function registerInvokeCommand(cli: Cli): void {
     ],
     async (context, [name], options) => {
       const event = asEvent(await readEvent(context, options.event));
-      const configFile = await writeConfig(context);
-      const previous = process.env.SKYTOOLS_CONFIG_FILE;
-      process.env.SKYTOOLS_CONFIG_FILE = configFile.path;
+      const local = await writeConfig(context);
+      const previous = setEnvironment({
+        SKYTOOLS_CONFIG_FILE: local.config,
+        SKYTOOLS_HANDLERS: local.handlers,
+      });
       try {
         const handler = await loadHandler(name!);
         const result = await withLogsOnStderr(context, () =>
@@ -44,12 +46,22 @@ export function registerInvokeCommand(cli: Cli): void {
         const failures = (result as { batchItemFailures?: unknown[] } | undefined)?.batchItemFailures;
         return failures && failures.length > 0 ? 1 : 0;
       } finally {
-        if (previous === undefined) delete process.env.SKYTOOLS_CONFIG_FILE;
-        else process.env.SKYTOOLS_CONFIG_FILE = previous;
-        await configFile.remove();
+        setEnvironment(previous);
+        await local.remove();
       }
     },
   );
+}
+
+/** Sets variables, or takes away those that are undefined. Returns what they were. */
+function setEnvironment(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const before: NodeJS.ProcessEnv = {};
+  for (const [name, value] of Object.entries(variables)) {
+    before[name] = process.env[name];
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  return before;
 }
 
 async function readEvent(context: CommandContext, file: string | undefined): Promise<unknown> {
@@ -84,16 +96,32 @@ function asEvent(document: unknown): unknown {
   };
 }
 
-/** The functions read their configuration as the build writes it: validated JSON. */
-async function writeConfig(context: CommandContext): Promise<{ path: string; remove: () => Promise<void> }> {
-  const { mkdtemp, rm, writeFile } = await import('node:fs/promises');
-  const { tmpdir } = await import('node:os');
-  const { join } = await import('node:path');
+/**
+ * The functions read their configuration as the build writes it: validated JSON, and a directory with the handlers. These lead to
+ * their sources, so that nothing has to be built.
+ */
+async function writeConfig(
+  context: CommandContext,
+): Promise<{ config: string; handlers: string; remove: () => Promise<void> }> {
+  const [{ mkdir, mkdtemp, rm, writeFile }, { tmpdir }, { dirname, join, resolve }, { pathToFileURL }] =
+    await Promise.all([
+      import('node:fs/promises'),
+      import('node:os'),
+      import('node:path'),
+      import('node:url'),
+    ]);
+  const { handlerFile } = await import('../../pgq/consumers/bundled-handler.ts');
   const config = await context.config();
   const directory = await mkdtemp(join(tmpdir(), 'skytools-invoke-'));
-  const path = join(directory, 'config.json');
-  await writeFile(path, JSON.stringify(config), { mode: 0o600 });
-  return { path, remove: () => rm(directory, { recursive: true, force: true }) };
+  const files = { config: join(directory, 'config.json'), handlers: join(directory, 'handlers') };
+  await writeFile(files.config, JSON.stringify(config), { mode: 0o600 });
+  await mkdir(files.handlers);
+  for (const [name, consumer] of Object.entries(config.consumers)) {
+    if (consumer.kind !== 'handler') continue;
+    const source = pathToFileURL(resolve(dirname(context.options.config), consumer.handler)).href;
+    await writeFile(join(files.handlers, handlerFile(name)), `export * from ${JSON.stringify(source)};\n`);
+  }
+  return { ...files, remove: () => rm(directory, { recursive: true, force: true }) };
 }
 
 async function loadHandler(name: string): Promise<Handler> {

@@ -1,19 +1,11 @@
-import type { Client } from '../../postgres/connect.ts';
 import { installSql } from '../compose.ts';
-import { findDrift } from '../drift.ts';
+import { type Drift, describeDrift } from '../drift.ts';
 import type { DatabaseState } from '../inspect.ts';
 import { OLDEST_SERVER } from '../plan.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
-/** How many changed functions are named before the rest is counted. */
-const NAMED = 5;
-
 /** Server version, what is installed, whether it is still what was installed, roles. */
-export async function checkInstallation(
-  client: Client,
-  state: DatabaseState,
-  version: string,
-): Promise<Finding[]> {
+export function checkInstallation(state: DatabaseState, version: string): Finding[] {
   const findings: Finding[] = [];
   const major = Math.floor(state.serverVersion / 10_000);
   findings.push(
@@ -21,8 +13,8 @@ export async function checkInstallation(
       ? fault('server', `PostgreSQL ${major} is too old`, 'PostgreSQL 14 is the oldest version supported')
       : ok('server', `PostgreSQL ${major}`),
   );
-  findings.push(await checkVersion(state, version));
-  if (state.installed) findings.push(...(await checkDrift(client)));
+  findings.push(checkVersion(state, version));
+  if (state.installed) findings.push(checkDrift(state.drift));
   const missing = state.missingRoles.filter((role) =>
     state.schemas.some(
       (schema) => role === `${schema}_reader` || role === `${schema}_writer` || role === `${schema}_admin`,
@@ -41,7 +33,7 @@ export async function checkInstallation(
   return findings;
 }
 
-async function checkVersion(state: DatabaseState, version: string): Promise<Finding> {
+function checkVersion(state: DatabaseState, version: string): Finding {
   if (state.extensions.length > 0) {
     const names = state.extensions.map((extension) => `${extension.name} ${extension.version}`).join(', ');
     return warning(
@@ -72,18 +64,13 @@ async function checkVersion(state: DatabaseState, version: string): Promise<Find
   );
 }
 
-async function checkDrift(client: Client): Promise<Finding[]> {
-  const drift = await findDrift(client);
-  if (drift.length === 0) return [ok('drift', 'every function is as installed')];
+function checkDrift(drift: readonly Drift[]): Finding {
+  if (drift.length === 0) return ok('drift', 'every function is as installed');
   // A changed function may be a wish; one that is gone breaks those who call it.
   const finding = drift.some((item) => item.change === 'missing') ? fault : warning;
-  const named = drift.slice(0, NAMED).map((item) => `${item.function} (${item.change})`);
-  const more = drift.length > NAMED ? ` and ${drift.length - NAMED} more` : '';
-  return [
-    finding(
-      'drift',
-      `${drift.length} functions differ from what was installed: ${named.join(', ')}${more}`,
-      'run `skytools install --repair` to put them back',
-    ),
-  ];
+  return finding(
+    'drift',
+    `${drift.length} functions differ from what was installed: ${describeDrift(drift)}`,
+    'run `skytools install --repair` to put them back',
+  );
 }

@@ -46,6 +46,13 @@ it('dead letters are counted, listed with their reason, replayed and purged; doc
   expect(events).toEqual([{ ev_data: 'first' }]);
 
   expect((await run('dead', 'purge', 'q', 'c', '2')).stderr).toContain('CLI_NEEDS_YES');
+  for (const verb of ['replay', 'purge']) {
+    expect((await run('dead', verb, 'q', 'c', '99', '--dry-run')).stderr).toContain('PGQ_EVENT_MISSING');
+    expect(await run('dead', verb, 'q', 'c', 'abc')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('CLI_BAD_ID'),
+    });
+  }
   expect(await json('dead', 'purge', 'q', 'c', '2', '--yes')).toMatchObject({ purged: 1 });
   expect(await json('dead', 'purge', 'q', 'c', '--all', '--yes')).toMatchObject({ purged: 1 });
   expect(await json('dead', 'list')).toEqual([]);
@@ -55,5 +62,11 @@ it('dead letters are counted, listed with their reason, replayed and purged; doc
 
   const set = await json('dead', 'policy', 'q', 'c', '--retries', '8', '--base', '5s', '--maximum', '30m');
   expect(set).toMatchObject({ policy: { maxRetries: 8, baseSeconds: 5, maximumSeconds: 1800, jitter: 0.2 } });
+  const changed = await json('dead', 'policy', 'q', 'c', '--jitter', '0.5');
+  expect(changed).toMatchObject({ policy: { maxRetries: 8, baseSeconds: 5, jitter: 0.5 } });
+  expect((await run('dead', 'policy', 'q', 'c', '--jitter', '2')).code).toBe(2);
+  expect((await run('dead', 'policy', 'q', 'c', '--off', '--base', '5s')).stderr).toContain('CLI_POLICY_OFF');
   expect(await json('dead', 'policy', 'q', 'c', '--off')).toMatchObject({ policy: null });
+  expect((await run('dead', 'policy', 'q', 'c', '--base', '5s')).stderr).toContain('CLI_POLICY_RETRIES');
+  expect((await run('dead', 'policy', 'q', 'nobody')).stderr).toContain('PGQ_NOT_SUBSCRIBED');
 });

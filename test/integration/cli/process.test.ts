@@ -109,6 +109,40 @@ it('reads the configuration, chooses its only database, and says which there are
   });
 });
 
+it('invoke runs a handler from its source, where nothing is built, and says why it cannot', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'skytools-handler-test-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const config = path.join(directory, 'config.json');
+  const mailer = { kind: 'handler', database: 'shop', queue: 'letters', handler: './mailer.ts' };
+  await writeFile(
+    config,
+    JSON.stringify({ databases: { shop: { url: database.url } }, consumers: { mailer } }),
+  );
+  await database.query('create table sent (data text)');
+  await database.query(`select pgq.create_queue('letters')`);
+  await database.query(`select pgq.register_consumer('letters', 'mailer')`);
+  await database.query(`select pgq.insert_event('letters', 'placed', 'a letter')`);
+  await database.query(`select pgq.tick_now('letters')`);
+  const event = path.join(directory, 'event.json');
+  await writeFile(
+    event,
+    JSON.stringify({ v: 1, kind: 'consume', database: 'shop', consumer: 'mailer', queue: 'letters' }),
+  );
+  const missing = await start(['invoke', 'consume', '--event', event, '--config', config]).ended;
+  expect(missing.code).toBe(1);
+  expect(missing.stderr).toContain('PGQ_HANDLER_UNREADABLE');
+
+  await writeFile(
+    path.join(directory, 'mailer.ts'),
+    `export async function handleEvent(event: { data: string }, { client }: { client: any }): Promise<void> {
+       await client.query('insert into sent values ($1)', [event.data]);
+     }`,
+  );
+  const ran = await start(['invoke', 'consume', '--event', event, '--config', config]).ended;
+  expect(ran.code, ran.stderr).toBe(0);
+  expect(await database.query('select data from sent')).toEqual([{ data: 'a letter' }]);
+});
+
 it('invoke runs a function once with a job message, and answers 1 when the message failed', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'skytools-invoke-test-'));
   onTestFinished(() => rm(directory, { recursive: true }));

@@ -306,7 +306,15 @@ describe('doctor', () => {
     const missing = (await doctor(database)).json<Findings>().find(({ check }) => check === 'drift');
     expect(missing).toMatchObject({ level: 'fault' });
 
-    expect((await install(database, '--repair')).code).toBe(0);
+    const warned = await install(database);
+    expect(warned.stderr).toMatch(/warning: .*pgq\.version\(\) \(changed\).*--repair.*\nnothing was changed/);
+    const repair = await install(database, '--repair', '--dry-run');
+    expect(repair.stderr).toContain('would put back');
+    expect(repair.stdout).toContain('create or replace function pgq.finish_batch');
+    expect((await install(database, '--repair', '--json')).json()).toMatchObject({
+      changed: true,
+      kind: 'repair',
+    });
     const repaired = (await doctor(database)).json<Findings>();
     expect(repaired.find((finding) => finding.check === 'drift')?.level).toBe('ok');
   });

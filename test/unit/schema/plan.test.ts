@@ -14,6 +14,7 @@ const EMPTY: DatabaseState = {
   schemas: [],
   extensions: [],
   installed: undefined,
+  drift: [],
   unrecorded: false,
   plainPgq: undefined,
   missingRoles: ['pgq_admin'],

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { CopyOrder } from '../../../londiste/copy/order.ts';
 import type { CopyProgress } from '../../../londiste/copy/progress.ts';
 import { UsageError } from '../../../platform/errors.ts';
-import { type Cli, int8, wholeNumber } from '../../cli.ts';
+import { type Cli, int8, int8Arguments, wholeNumber } from '../../cli.ts';
 import type { ChosenDatabase, CommandContext } from '../../context.ts';
 import { EXIT } from '../../exit.ts';
 import { formatBytes } from '../../output.ts';
@@ -248,7 +248,7 @@ function registerResume(cli: Cli, group: Command): void {
     [['skytools copy resume 12 13 --database berlin', 'chunks that are done stay done']],
     async (context, numbers, options) => {
       const into = await context.target();
-      return carryOut(context, into, numbers.map(int8), options.jobs);
+      return carryOut(context, into, int8Arguments(numbers), options.jobs);
     },
     { endsItself: true },
   );
