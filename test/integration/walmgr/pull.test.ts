@@ -6,10 +6,20 @@ import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
 import { listLive, liveCoverage } from '../../../lib/walmgr/archive/live.ts';
 import { takeBackup } from '../../../lib/walmgr/backup/take.ts';
 import { type PullOptions, type PullResult, pullWal } from '../../../lib/walmgr/pull/pull.ts';
+import { planRestore } from '../../../lib/walmgr/restore/plan.ts';
+import { readHistory } from '../../../lib/walmgr/restore/target.ts';
 import { checkArchive } from '../../../lib/walmgr/verify.ts';
 import { neighbour } from '../../../lib/walmgr/wal/name.ts';
 import { startArchive, type TestArchive } from '../../support/archive.ts';
-import { type Cluster, checksum, recover, startCluster, stopAll, until } from '../../support/cluster.ts';
+import {
+  archived,
+  type Cluster,
+  checksum,
+  recover,
+  startCluster,
+  stopAll,
+  until,
+} from '../../support/cluster.ts';
 import { makeSegment } from '../../support/wal-files.ts';
 
 /** Run with SKYTOOLS_TEST_LONG=1, as CI does. */
@@ -287,3 +297,63 @@ test('a fork of timelines is followed, and both sides can be recovered', async (
   const abandoned = await recover(s3, 'fork', { target: { timeline: 1 } });
   expect(await checksum(abandoned, 't')).toBe(old);
 }, 90_000);
+
+longTest(
+  'a fork exactly on a segment boundary is archived by push and by pull, and recovered across',
+  async () => {
+    const pushTo = `${s3.command} wal push --archive ${s3.url('edge-push')} %p`;
+    const cluster = await startCluster({ ...SMALL, archiveCommand: pushTo });
+    const pulled = await open(cluster, 'edge-pull');
+    const pushed = await open(cluster, 'edge-push');
+    await cluster.query('create table t (x text)');
+    await pull(cluster, pulled);
+    await backup(cluster, pulled);
+    await backup(cluster, pushed);
+    await cluster.query("insert into t values ('both')");
+    const both = await checksum(cluster, 't');
+    // The server may write into the new segment by itself before it is pulled: then the next one is tried.
+    await until('an archive that ends on a boundary', async () => {
+      await cluster.query('select pg_switch_wal()');
+      await pull(cluster, pulled);
+      return (await planRestore(pulled, { to: '/nowhere/data' })).wal.unfinished === undefined;
+    });
+    await cluster.query("insert into t values ('old')");
+    await archived(cluster);
+    const old = await checksum(cluster, 't');
+    await cluster.stop('immediate');
+
+    // The old timeline is at its end where the archive is: the server has nothing of it to send.
+    const copy = await recover(s3, 'edge-pull');
+    await copy.query('alter system reset archive_mode');
+    await copy.client.end();
+    await copy.server.halt('fast');
+    const { dataDirectory } = copy.server;
+    const promoted = await startCluster({ ...SMALL, archiveCommand: pushTo, dataDirectory });
+    await promoted.query("insert into t values ('new')");
+    await pull(promoted, pulled);
+    await promoted.query("insert into t values ('newer')");
+    await archived(promoted);
+    await pull(promoted, pulled);
+    const young = await checksum(promoted, 't');
+    await promoted.stop('immediate');
+
+    for (const archive of [pushed, pulled]) {
+      const { ancestors } = await readHistory(archive, 2);
+      expect(ancestors).toEqual([{ timeline: 1, end: expect.any(BigInt) }]);
+      expect(ancestors[0]!.end % BigInt(archive.identity.segmentSize)).toBe(0n);
+      expect(await checkArchive(archive)).toMatchObject({ gaps: [], timelines: [1, 2] });
+      expect((await planRestore(archive, { to: '/nowhere/data' })).wal.missing).toEqual([]);
+    }
+    for (const [prefix, abandoned] of [
+      ['edge-push', old],
+      ['edge-pull', both],
+    ] as const) {
+      const latest = await recover(s3, prefix);
+      expect(await checksum(latest, 't')).toBe(young);
+      await latest.stop();
+      const other = await recover(s3, prefix, { target: { timeline: 1 } });
+      expect(await checksum(other, 't')).toBe(abandoned);
+      await other.stop();
+    }
+  },
+);
