@@ -36,6 +36,15 @@ export class Checkpoint {
     return rows[0]?.fence ?? undefined;
   }
 
+  /** False if the lease has passed to another. */
+  async renew(kind: WalJobKind, fence: bigint, leaseSeconds: number): Promise<boolean> {
+    const { rows } = await this.#client.query<{ held: boolean }>(
+      'select walmgr.renew_job($1, $2, $3, $4) as held',
+      [this.#cluster, kind, fence, leaseSeconds],
+    );
+    return rows[0]!.held;
+  }
+
   async end(
     kind: WalJobKind,
     fence: bigint,

@@ -20,6 +20,8 @@ export interface InvocationResult {
 /** An invocation in progress. */
 export interface RunningInvocation {
   readonly event: unknown;
+  /** Of its process. */
+  readonly pid: number | undefined;
   /**
    * Kills it, as chaos does.
    *
@@ -142,6 +144,7 @@ export class FunctionHost {
     };
     this.busy.set(sandbox, {
       event,
+      pid: sandbox.pid,
       kill: () => {
         if (!this.busy.has(sandbox) || cause !== undefined) return false;
         strike('chaos');

@@ -82,6 +82,10 @@ export class Sandbox {
     return outcome;
   }
 
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
   get alive(): boolean {
     return !this.ended && !this.leaving;
   }

@@ -2,12 +2,13 @@ import { nextChain } from '../../jobs/guards.ts';
 import type { JobOf } from '../../jobs/messages.ts';
 import type { Wakeup } from '../../jobs/sender.ts';
 import type { JobScope } from '../../jobs/worker.ts';
-import { BusyError, errorMessage, SkytoolsError } from '../../platform/errors.ts';
+import { errorMessage, SkytoolsError } from '../../platform/errors.ts';
 import { logError, logger, logWarning } from '../../platform/logger.ts';
 import type { StoredFile } from '../archive/archive.ts';
 import { type PullResult, pullWal } from '../pull/pull.ts';
 import { verifyUpload } from '../upload/register.ts';
-import { type ClusterScope, clusterScope, leaseSeconds, withArchive, withSource } from './scope.ts';
+import { whileLeased } from './lease.ts';
+import { type ClusterScope, clusterScope, withArchive, withSource } from './scope.ts';
 
 /** One unit of archiving: the registration of an uploaded file, or one pull. */
 export async function archiveJob(job: JobOf<'wal-archive'>, scope: JobScope): Promise<readonly Wakeup[]> {
@@ -39,36 +40,35 @@ export async function archiveJob(job: JobOf<'wal-archive'>, scope: JobScope): Pr
 }
 
 async function pullOnce(cluster: ClusterScope, scope: JobScope): Promise<PullResult> {
-  return withSource(cluster, async (archive, source) => {
-    const fence = await cluster.checkpoint((checkpoint) => checkpoint.begin('pull', leaseSeconds(scope)));
-    if (cluster.config.database !== undefined && fence === undefined) {
-      throw new BusyError(`the archive of cluster ${cluster.name}`);
-    }
-    const stored: StoredFile[] = [];
-    let result: PullResult | undefined;
-    let problem: unknown;
-    try {
-      result = await pullWal(archive, source, {
-        slot: cluster.config.pull?.slot ?? 'skytools_archive',
-        follow: cluster.config.pull?.follow ?? false,
-        deadline: scope.deadline,
-        onStored: (file) => void stored.push(file),
+  return withSource(cluster, (archive, source) =>
+    whileLeased(cluster, 'pull', async ({ fence, signal }) => {
+      const stored: StoredFile[] = [];
+      let result: PullResult | undefined;
+      let problem: unknown;
+      try {
+        result = await pullWal(archive, source, {
+          slot: cluster.config.pull?.slot ?? 'skytools_archive',
+          follow: cluster.config.pull?.follow ?? false,
+          deadline: scope.deadline,
+          signal,
+          onStored: (file) => void stored.push(file),
+        });
+      } catch (error) {
+        problem = error;
+      }
+      // What is in the archive is noted after it is there; a call that is lost here costs a wrong figure on the console.
+      await cluster.checkpoint(async (checkpoint) => {
+        await checkpoint.registerFiles('pull', 'stored', stored);
+        for (const gap of result?.gaps ?? []) await checkpoint.registerGap(gap);
+        await checkpoint.end('pull', fence!, {
+          ...(problem === undefined ? {} : { error: errorMessage(problem) }),
+          ...(result === undefined ? {} : { durable: result.did.durable, server: result.did.server }),
+        });
       });
-    } catch (error) {
-      problem = error;
-    }
-    // What is in the archive is noted after it is there; a call that is lost here costs a wrong figure on the console.
-    await cluster.checkpoint(async (checkpoint) => {
-      await checkpoint.registerFiles('pull', 'stored', stored);
-      for (const gap of result?.gaps ?? []) await checkpoint.registerGap(gap);
-      await checkpoint.end('pull', fence!, {
-        ...(problem === undefined ? {} : { error: errorMessage(problem) }),
-        ...(result === undefined ? {} : { durable: result.did.durable, server: result.did.server }),
-      });
-    });
-    if (!result) throw problem;
-    return result;
-  });
+      if (!result) throw problem;
+      return result;
+    }),
+  );
 }
 
 async function registerUpload(cluster: ClusterScope, key: string): Promise<void> {

@@ -5,14 +5,17 @@ import { Checkpoint } from '../checkpoint.ts';
 import { clustersOf } from '../config.ts';
 
 /**
- * The WAL work that a database's tables ask for. Asks nothing of a database where no cluster is checkpointed. Gives no
- * opinion on idleness: the archived cluster is another one.
+ * The WAL work that a database's tables ask for. Asks nothing of a database where no cluster is checkpointed. A database
+ * counts as no more idle than its pulls are apart, so that its ticks come as often; those of one that follows, whose worker
+ * may be killed at any moment, come as often as they can.
  */
 const walDueWork: DueWorkProvider = async (client, config, database) => {
   const jobs: JobMessage[] = [];
+  let idleSeconds: number | undefined;
   for (const [cluster, { source, pull, backup }] of clustersOf(config, database)) {
     if (source === undefined) continue;
     const checkpoint = new Checkpoint(client, cluster);
+    if (pull) idleSeconds = Math.min(idleSeconds ?? pull.everySeconds, pull.follow ? 0 : pull.everySeconds);
     if (pull && (await checkpoint.isDue('pull', pull.everySeconds))) {
       jobs.push({ v: 1, kind: 'wal-archive', cluster });
     }
@@ -20,7 +23,7 @@ const walDueWork: DueWorkProvider = async (client, config, database) => {
       jobs.push({ v: 1, kind: 'backup', cluster });
     }
   }
-  return { jobs, idleSeconds: undefined };
+  return { jobs, idleSeconds };
 };
 
 /** What WAL archiving contributes to the tick of a database that holds its checkpoints. */

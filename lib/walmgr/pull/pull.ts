@@ -11,6 +11,8 @@ import { type StreamEnd, WalStream } from './stream.ts';
 export interface PullOptions {
   slot: string;
   deadline: Deadline;
+  /** Aborted where another is at it by now: nothing more is written, and its reason is thrown. */
+  signal?: AbortSignal;
   /** Go on when caught up, until the deadline: what is lost with the host is then bounded by `liveEveryMs`. */
   follow?: boolean;
   liveEveryMs?: number;
@@ -50,7 +52,7 @@ const LIVE_EVERY_MS = 1_000;
 /**
  * Archives WAL over the replication protocol, from where the archive ends until the deadline, or until there is no more.
  *
- * @throws BusyError while another pull holds the slot
+ * @throws BusyError while another pull holds the slot; the reason of `signal`
  */
 export async function pullWal(
   archive: WalArchive,
@@ -72,6 +74,7 @@ export async function pullWal(
         timeline: at.timeline,
         from: at.position,
         deadline: options.deadline,
+        ...(options.signal ? { signal: options.signal } : {}),
         follow: options.follow ?? false,
         liveEveryMs: options.liveEveryMs ?? LIVE_EVERY_MS,
         ...(options.onStored ? { onStored: options.onStored } : {}),

@@ -16,6 +16,8 @@ export interface StreamOptions {
   /** Start of a segment. */
   from: Lsn;
   deadline: Deadline;
+  /** Ends the stream at once, with its reason. */
+  signal?: AbortSignal;
   /** Go on when caught up, until the deadline. */
   follow: boolean;
   /** How long received WAL may wait before it is stored as a piece of its segment, in milliseconds. */
@@ -96,8 +98,11 @@ export class WalStream {
   }
 
   async run(source: ReplicationSource): Promise<StreamEnd> {
-    const { deadline, liveEveryMs } = this.#options;
+    const { deadline, liveEveryMs, signal } = this.#options;
     await this.#skipKnownPieces();
+    signal?.throwIfAborted();
+    const giveUp = () => this.#giveUp(signal?.reason);
+    signal?.addEventListener('abort', giveUp);
     this.#command.run(source.client);
     const status = setInterval(() => this.#confirm(), STATUS_EVERY_MS);
     const turn = setInterval(
@@ -113,6 +118,7 @@ export class WalStream {
     } finally {
       clearInterval(status);
       clearInterval(turn);
+      signal?.removeEventListener('abort', giveUp);
       // Also when the server went away: what has arrived is stored, and the next run needs less of it again.
       await Promise.allSettled([...this.#uploads.values(), this.#storing]);
       this.#buffer?.release();
@@ -253,7 +259,7 @@ export class WalStream {
       const base = end - BigInt(endOffset);
       buffer.retain();
       try {
-        while (this.#pieced < end && this.#buffer === buffer) {
+        while (this.#pieced < end && this.#buffer === buffer && !this.#options.signal?.aborted) {
           const start = this.#pieced > base ? Number(this.#pieced - base) : 0;
           const stop = Math.min(endOffset, start + LIVE_PIECE_BYTES);
           await storeLive(this.#archive, buffer.name, start, buffer.read(start, stop));
@@ -268,6 +274,12 @@ export class WalStream {
     await Promise.all(this.#uploads.values());
     this.#advance(lowerLsn(this.#pieced, end));
     this.#confirm();
+  }
+
+  /** What is being written is written to its end; nothing else is begun. */
+  #giveUp(reason: unknown): void {
+    this.#ending = true;
+    this.#command.fail(reason);
   }
 
   /** Stores everything that has arrived, says so, and ends the copy. */

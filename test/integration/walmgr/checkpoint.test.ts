@@ -1,5 +1,6 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { JobScope } from '../../../lib/jobs/worker.ts';
 import type { Config } from '../../../lib/platform/config.ts';
@@ -8,6 +9,9 @@ import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
 import { archiveJob } from '../../../lib/walmgr/jobs/archive.ts';
 import { backupJob } from '../../../lib/walmgr/jobs/backup.ts';
 import { walCapability } from '../../../lib/walmgr/jobs/capability.ts';
+import { whileLeased } from '../../../lib/walmgr/jobs/lease.ts';
+import { clusterScope } from '../../../lib/walmgr/jobs/scope.ts';
+import { pullWal } from '../../../lib/walmgr/pull/pull.ts';
 import { startArchive, type TestArchive } from '../../support/archive.ts';
 import { skytools } from '../../support/cli.ts';
 import { type Cluster, startCluster, stopAll } from '../../support/cluster.ts';
@@ -116,6 +120,85 @@ test('a lease that was taken over cannot be given back by its old owner', async 
     await database.query(`select walmgr.end_job('main', 'expire', ${old}, null, null, null) as ended`),
   ).toEqual([{ ended: 0 }]);
 }, 60_000);
+
+test('a worker that lives keeps its lease for as long as it works; a dead one leaves it for seconds', async () => {
+  await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());
+  const left = async () => {
+    const [row] = await database.query<{ until: Date }>(
+      "select leased_until as until from walmgr.job where job_kind = 'pull'",
+    );
+    return row!.until.getTime();
+  };
+  await whileLeased(
+    clusterScope('main', scope()),
+    'pull',
+    async () => {
+      const first = await left();
+      await expect.poll(left).toBeGreaterThan(first + 1000);
+    },
+    1,
+  );
+  // It has ended without giving the lease back, as one does that was killed.
+  const begin = () => database.query("select 1 where walmgr.begin_job('main', 'pull', 60) is not null");
+  await expect.poll(begin).toHaveLength(1);
+}, 60_000);
+
+test('a worker whose lease has passed to another is told, and its pull writes nothing more', async () => {
+  await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());
+  const archive = await WalArchive.open(s3.location('jobs'), s3.store());
+  const pieces = async () => {
+    const keys: string[] = [];
+    for await (const { key } of archive.store.list(archive.keys.live)) keys.push(key);
+    return keys;
+  };
+  const source = await cluster.source();
+  const write = () =>
+    cluster.query('select pg_logical_emit_message(true, $1, $2)', ['test', 'x'.repeat(9000)]);
+  await expect(
+    whileLeased(
+      clusterScope('main', scope()),
+      'pull',
+      async ({ signal }) => {
+        const before = await pieces();
+        const pulling = pullWal(archive, source, {
+          slot: 'jobs',
+          deadline: Deadline.never(),
+          follow: true,
+          liveEveryMs: 50,
+          signal,
+        });
+        pulling.catch(() => {});
+        await write();
+        await expect.poll(pieces).not.toEqual(before);
+        // The other's turn: what is written from here on is its work.
+        await database.query("update walmgr.job set fence = fence + 1 where job_kind = 'pull'");
+        await expect.poll(() => signal.aborted).toBe(true);
+        await pulling.catch(() => {});
+        const after = await pieces();
+        await write();
+        await sleep(500);
+        expect(await pieces()).toEqual(after);
+        await pulling;
+      },
+      0.3,
+    ),
+  ).rejects.toMatchObject({ code: 'UNIT_BUSY' });
+  await source.close();
+  archive.store.close();
+}, 60_000);
+
+test('the database of a pull is ticked as often as that is due, and as often as can be where one follows', async () => {
+  const client = await database.connect();
+  const idle = async () => (await walCapability.dueWork(client, config, 'state')).idleSeconds;
+  const main = config.walmgr.main as { pull?: object };
+  expect(await idle()).toBe(60);
+  main.pull = { everySeconds: 600 };
+  expect(await idle()).toBe(600);
+  main.pull = { follow: true };
+  expect(await idle()).toBe(0);
+  delete main.pull;
+  expect(await idle()).toBeUndefined();
+});
 
 test('a failing job is begun again later and later, and its error can be read', async () => {
   await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());

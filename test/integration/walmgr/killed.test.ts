@@ -50,6 +50,12 @@ beforeAll(async () => {
         pull: { slot: 'killed' },
         backup: { keep: 100 },
       },
+      followed: {
+        archive: s3.url('followed'),
+        source: cluster.server.url(),
+        database: 'state',
+        pull: { slot: 'followed', follow: true },
+      },
       uploaded: {
         archive: s3.url('uploaded'),
         database: 'state',
@@ -159,6 +165,58 @@ async function succeed(name: string, event: object): Promise<unknown> {
   });
   return value;
 }
+
+longTest(
+  'a following pull that is killed, or frozen and thawed, is taken over within a minute, and the archive has no hole',
+  async () => {
+    await cluster.query('create table followed (x text)');
+    const event = message({ kind: 'wal-archive', cluster: 'followed' });
+    const isHeld = async () =>
+      (await cluster.query("select 1 from pg_replication_slots where slot_name = 'followed' and active"))
+        .length > 0;
+    const isDue = async () =>
+      (await state.query("select 1 where walmgr.is_job_due('followed', 'pull', 60)")).length > 0;
+    /** Begins to follow, and is seen to archive. */
+    const follow = async () => {
+      const ended = runner.invoke('wal-archive', event);
+      await until('a worker that follows', isHeld);
+      await cluster.query('insert into followed select md5(g::text) from generate_series(1, 20000) g');
+      const [here] = await cluster.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
+      await until('its work in the archive', async () => {
+        const done = 'select 1 from pg_replication_slots where slot_name = $1 and restart_lsn >= $2';
+        return (await cluster.query(done, ['followed', here!.lsn])).length > 0;
+      });
+      expect(await isDue()).toBe(false);
+      return { ended, running: runner.running('wal-archive').at(-1)! };
+    };
+    const takenOver = () => until('the end of a lease', async () => (await isDue()) && !(await isHeld()));
+
+    const killed = await follow();
+    killed.running.kill();
+    await takenOver();
+    const frozen = await follow();
+    process.kill(frozen.running.pid!, 'SIGSTOP');
+    await takenOver();
+    const living = await follow();
+    process.kill(frozen.running.pid!, 'SIGCONT');
+    await Promise.all([killed.ended, frozen.ended]);
+    // The thawed one has ended by itself and taken nothing from the other, which goes on.
+    expect(runner.running('wal-archive')).toHaveLength(1);
+    expect(await isHeld()).toBe(true);
+    expect(await isDue()).toBe(false);
+
+    living.running.kill();
+    await living.ended;
+    await until('the slot', async () => !(await isHeld()));
+    await cluster.query("select pg_drop_replication_slot('followed')");
+    const archive = await WalArchive.open(s3.location('followed'), s3.store());
+    const { gaps, segments } = await checkArchive(archive);
+    expect(gaps).toEqual([]);
+    expect(segments).toBeGreaterThan(3);
+    archive.store.close();
+  },
+  300_000,
+);
 
 longTest(
   'pull and backup killed at every answer of S3, and anywhere, leave an archive without a hole and no half backup',
