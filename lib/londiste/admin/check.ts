@@ -1,9 +1,12 @@
 import type pg from 'pg';
+import { encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
 import { SkytoolsError } from '../../platform/errors.ts';
 import { columnFaults, ownFaults, type TableFault } from '../drift.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
+import { synchronised } from '../replay/watermark.ts';
 import { holdsRows, type Subscription, subscriptions } from '../tables.ts';
+import { members } from './create-node.ts';
 
 /** Something about a node that is wrong, or will be. */
 export interface Finding {
@@ -19,6 +22,7 @@ export async function checkNode(scope: NodeScope, client: pg.Client, queue: stri
   const tables = await subscriptions(client, queue);
   const findings = [
     ...nodeFindings(state),
+    ...(await watermarkFindings(client, queue, state)),
     ...handlerFindings(tables),
     ...(await ownFaults(client, queue, 'here')).map(findingOf),
     ...(await keyFindings(client)),
@@ -45,6 +49,22 @@ function nodeFindings(state: NodeState): Finding[] {
   else if (!state.uptodate && state.node_type !== 'root')
     note('a change of its state is not acknowledged', 'the functions sweep, tick and replay must be running');
   return findings;
+}
+
+/** Nodes that a branch would keep its events for, if they were there. */
+async function watermarkFindings(client: pg.Client, queue: string, state: NodeState): Promise<Finding[]> {
+  const listed = (await synchronised(client, state)) ?? [];
+  const all = (await members(client, queue)).map((member) => member.node_name);
+  const attributes = encodeUrlencoded({
+    sync_watermark: listed.filter((node) => all.includes(node)).join(','),
+  });
+  return listed
+    .filter((node) => !all.includes(node))
+    .map((node) => ({
+      object: state.node_name,
+      problem: `its attribute sync_watermark names ${node}, which is no member`,
+      hint: `create that node, or leave it out: select pgq_node.set_node_attrs('${queue}', '${attributes}')`,
+    }));
 }
 
 function handlerFindings(tables: readonly Subscription[]): Finding[] {

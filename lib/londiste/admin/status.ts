@@ -13,7 +13,7 @@ export interface NodeStatus {
   here: boolean;
   type: string;
   provider: string | null;
-  /** Tick that it has completed; the newest one of a root. */
+  /** Tick that it has completed; the newest one of a root. Of one that cannot be reached, as its provider has it. */
   tick: bigint | null;
   /** Seconds between that tick and the root's clock. */
   lagSeconds: number | null;
@@ -32,7 +32,7 @@ export interface NodeStatus {
   unreachable?: string;
 }
 
-/** Every member of the cascade, asked at its location. */
+/** Every member of the cascade, asked at its location; of one that cannot be reached, what its provider knows. */
 export async function cascadeStatus(
   scope: NodeScope,
   client: pg.Client,
@@ -40,20 +40,28 @@ export async function cascadeStatus(
 ): Promise<NodeStatus[]> {
   const own = (await nodeState(client, queue)).node_name;
   const all = await members(client, queue);
-  const states = await Promise.all(
+  const answers = await Promise.all(
     all.map(async (member) => {
       try {
         if (member.dead) throw new Error('marked as dead');
         const here = member.node_name === own;
-        const state = here
+        const answer = here
           ? await oneNode(client, queue)
           : await atLocation(scope, member.node_location, (remote) => oneNode(remote, queue));
-        return { ...state, here };
+        return { ...answer, state: { ...answer.state, here } };
       } catch (error) {
-        return { ...UNREACHABLE, node: member.node_name, unreachable: errorMessage(error) };
+        const state = { ...UNREACHABLE, node: member.node_name, unreachable: errorMessage(error) };
+        return { state, subscribers: [] };
       }
     }),
   );
+  const states = answers.map(({ state }) => {
+    if (state.unreachable === undefined) return state;
+    const [known] = answers.flatMap(({ state: { node: provider }, subscribers }) =>
+      subscribers.filter(({ node }) => node === state.node).map(({ tick }) => ({ provider, tick })),
+    );
+    return { ...state, ...known };
+  });
   const root = all.find((member) =>
     states.some((state) => state.node === member.node_name && state.type === 'root'),
   );
@@ -89,7 +97,13 @@ const UNREACHABLE: NodeStatus = {
   troubled: [],
 };
 
-async function oneNode(client: pg.Client, queue: string): Promise<NodeStatus> {
+/** What a node says of itself, and of those that read from it. */
+interface NodeAnswer {
+  state: NodeStatus;
+  subscribers: { node: string; tick: bigint | null }[];
+}
+
+async function oneNode(client: pg.Client, queue: string): Promise<NodeAnswer> {
   const state = await nodeState(client, queue);
   const tables = await tableStatus(client, queue);
   const ok = tables.filter((table) => table.state === 'ok').length;
@@ -98,7 +112,13 @@ async function oneNode(client: pg.Client, queue: string): Promise<NodeStatus> {
             (select i.node_attrs from pgq_node.get_node_info($1) i) as attributes`,
     [queue],
   );
-  return {
+  const subscribers = await client.query<NodeAnswer['subscribers'][number]>(
+    `select s.node_name as node, c.last_tick as tick
+       from pgq_node.get_subscriber_info($1) s
+       left join pgq.get_consumer_info($1) c on c.consumer_name = s.worker_name`,
+    [queue],
+  );
+  const status: NodeStatus = {
     node: state.node_name,
     here: false,
     type: state.node_type,
@@ -113,6 +133,7 @@ async function oneNode(client: pg.Client, queue: string): Promise<NodeStatus> {
     attributes: decodeUrlencoded(rows[0]!.attributes ?? ''),
     troubled: tables.filter((table) => table.fault !== null || table.missingRows > 0n),
   };
+  return { state: status, subscribers: subscribers.rows };
 }
 
 /** How a cascade is drawn. */
@@ -174,14 +195,18 @@ function extentBelow(
 }
 
 function detailsOf(state: NodeStatus, { seconds, alarm }: Drawing): string[] {
-  if (state.unreachable !== undefined) return [`not reached: ${state.unreachable}`];
+  const lag = seconds(state.lagSeconds) || 'unknown';
+  const marked = (state.lagSeconds ?? 0) > LONG_LAG_SECONDS ? alarm(lag) : lag;
+  if (state.unreachable !== undefined) {
+    const last = state.tick === null ? [] : [`Lag: ${marked}, Tick: ${state.tick}, as its provider has it`];
+    return [`Node '${state.node}' failure: ${state.unreachable}`, ...last];
+  }
   const { ok, half, ignored } = state.tables;
   const flags = [...(state.paused ? ['PAUSED'] : []), ...(state.uptodate ? [] : ['NOT UPTODATE'])];
-  const lag = seconds(state.lagSeconds) || 'unknown';
   const attributes = Object.entries(state.attributes).map(([name, value]) => `${name}=${value}`);
   return [
     `Tables: ${ok} ok, ${half} not yet, ${ignored} ignored`,
-    `Lag: ${(state.lagSeconds ?? 0) > LONG_LAG_SECONDS ? alarm(lag) : lag}, Tick: ${[state.tick, ...flags].join(', ')}`,
+    `Lag: ${marked}, Tick: ${[state.tick, ...flags].join(', ')}`,
     ...(attributes.length > 0 ? [`Attr: ${attributes.join(', ')}`] : []),
     ...(state.error ? [`ERR: ${state.error.split('\n')[0]}`] : []),
     ...firstOf(state.copying, ({ table, state: step, percent, chunks, chunksDone, secondsLeft }) => {

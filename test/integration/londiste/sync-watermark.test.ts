@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { checkNode } from '../../../lib/londiste/admin/check.ts';
 import { replayBatch } from '../../../lib/londiste/replay/replay.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 import { type Cascade, cascade, QUEUE } from './cascade.ts';
@@ -84,4 +85,21 @@ it('a branch with sync_watermark keeps its events until every listed node can do
   await set.tick();
   await replayAll(set, branch);
   expect(await watermarks(branch)).toMatchObject({ '.global_watermark': 4 });
+});
+
+it('fault: the list names a node that is no member, and check tells which and what to do', async () => {
+  const { set, branch } = await synchronisedSet();
+  const found = () =>
+    set.scope.database(branch.name, async (client) =>
+      (await checkNode(set.scope, client, QUEUE)).filter(({ problem }) => problem.includes('sync_watermark')),
+    );
+  expect(await found()).toEqual([]);
+  await branch.query(`select pgq_node.set_node_attrs($1, 'sync_watermark=n2%2cn9')`, [QUEUE]);
+  const [finding] = await found();
+  expect(finding).toMatchObject({
+    object: 'n2',
+    problem: expect.stringContaining('names n9, which is no member'),
+  });
+  await branch.query(finding!.hint.replace(/^.*: select/, 'select'));
+  expect(await found()).toEqual([]);
 });

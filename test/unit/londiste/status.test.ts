@@ -54,3 +54,11 @@ it('status draws every node once, also those whose providers form a circle', () 
   const tree = draw([node('a', 'b'), node('b', 'a'), node('top', null)]);
   expect(names(tree)).toEqual(['top', 'a', 'b']);
 });
+
+it('status draws a node that could not be asked where its provider has it, with its error and what is known of it', () => {
+  const gone = { ...node('gone', 'top'), type: 'dead', unreachable: 'connection refused' };
+  const tree = draw([gone, node('below', 'gone'), node('top', null)], false);
+  expect(names(tree)).toEqual(['top', 'gone', 'below']);
+  expect(tree).toContain(`    Node 'gone' failure: connection refused
+      Lag: 1s, Tick: 7, as its provider has it`);
+});
