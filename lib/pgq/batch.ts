@@ -69,7 +69,8 @@ export class Batch {
 
   /**
    * @param resumable whether delivery may end before the batch's end when the deadline is near
-   * @param record records a position inside the batch, where that can be done before its handler ends
+   * @param record records a position inside the batch, behind which the next block is to begin, where that can be done before
+   *   its handler ends
    */
   constructor(
     names: { queue: string; consumer: string },
@@ -178,11 +179,13 @@ export class Batch {
   }
 
   /**
-   * Records that everything up to `event` is done, if the handler works outside a transaction: a worker that dies later does
-   * not repeat it. Within a transaction the position belongs to its end.
+   * Records that everything up to `event`, the `handled`-th that was delivered, is done: a worker that dies later does not repeat
+   * it. The next block begins behind it. For handlers that work outside a transaction; within one the position belongs to its end.
    */
-  async recordAfter(event: PgqEvent): Promise<void> {
+  async recordAfter(event: PgqEvent, handled: number): Promise<void> {
     await this.#record?.(event.id);
+    this.#delivered = handled;
+    this.#last = event.id;
   }
 
   #begin(): void {

@@ -81,13 +81,25 @@ export async function consumeLeasedBatch(
       count(stored);
       for (const id of passed.keys()) retries.delete(id);
     };
+    /** Set where the handler has recorded a position inside the block. */
+    let inside: bigint | undefined;
+    const endBlock = async (last: bigint, isLast: boolean) => {
+      const recorded = inside;
+      inside = undefined;
+      if (recorded !== undefined || isLast) return recorded;
+      await recordPosition(last);
+      return last;
+    };
     const batch: Batch = new Batch(
       consumer,
       row,
-      () => readWithoutTransaction(client, row, retries, recordPosition),
+      () => readWithoutTransaction(client, row, retries, endBlock),
       deadline,
       true,
-      recordPosition,
+      async (last) => {
+        await recordPosition(last);
+        inside = last;
+      },
     );
     try {
       await lease.whileRenewing(() =>
@@ -180,12 +192,16 @@ select ${EVENT_COLUMNS.map((column) => `e.${column}::text`).join(', ')}, e.candi
  where e.bytes_before is null or e.bytes_before < ${BLOCK_CHARACTERS}
  order by e.ev_id`;
 
-/** Each block is a statement of its own. */
+/**
+ * Each block is a statement of its own.
+ *
+ * @param endBlock called with the last event of a block that was handled: where the next one begins, undefined for nowhere
+ */
 async function* readWithoutTransaction(
   client: Client,
   row: BatchRow,
   retries: RetryRequests,
-  recordPosition: (last: bigint) => Promise<void>,
+  endBlock: (last: bigint, isLast: boolean) => Promise<bigint | undefined>,
 ): AsyncGenerator<PgqEvent[], void, void> {
   let options = readOptions(row);
   for (;;) {
@@ -196,8 +212,8 @@ async function* readWithoutTransaction(
     if (!last) return;
     yield block;
     const candidates = Number(rows[0]!.at(-1));
-    if (block.length === candidates && candidates < LEASED_BLOCK) return;
-    await recordPosition(last.id);
-    options = { ...options, after: last.id };
+    const after = await endBlock(last.id, block.length === candidates && candidates < LEASED_BLOCK);
+    if (after === undefined) return;
+    options = { ...options, after };
   }
 }

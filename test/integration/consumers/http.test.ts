@@ -146,6 +146,30 @@ it('a slow endpoint: what it took is recorded every five seconds, and a worker t
   expect(await stack.caughtUp()).toBe(true);
 });
 
+it('a slow endpoint: what a worker that died has sent since its record comes again as the same requests, across blocks too', async () => {
+  const stack = await stackOf({ maximumEvents: 300 });
+  await stack.produce(...some(505));
+  let slept = 0;
+  const now = performance.now.bind(performance);
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + slept);
+  onTestFinished(() => clock.mockRestore());
+  endpoint.answer = async () => {
+    slept += 6_000;
+    if (endpoint.requests.length === 2) await cutConnections(stack);
+    return { status: 200 };
+  };
+  expect(await stack.consume()).toBe(false);
+  await stack.letProbe();
+  expect(await stack.consume()).toBe(true);
+  expect(sent().map((ids) => [ids[0], ids.at(-1)])).toEqual([
+    [1, 300],
+    [301, 505],
+    [301, 505],
+  ]);
+  expect(new Set(endpoint.requests.map(({ headers }) => headers['idempotency-key'])).size).toBe(2);
+  expect(await stack.caughtUp()).toBe(true);
+});
+
 it('an event that the endpoint refuses is found among its neighbours, retried, and in the end a dead letter', async () => {
   const stack = await stackOf({ retries: { maximum: 1, baseSeconds: 1, maximumSeconds: 1 } });
   await stack.produce(...some(5));

@@ -53,9 +53,10 @@ export async function deliver(
         done.stop(batch, group[0]!.event);
         return undefined;
       }
-      if (performance.now() - recordedAt > RECORD_AFTER_MS) {
-        await done.record(batch, group[0]!.event);
+      if (performance.now() - recordedAt > RECORD_AFTER_MS && (await done.record(batch, group[0]!.event))) {
         recordedAt = performance.now();
+        // The rest is read again, as a worker that comes after would read it: so both make the same requests of it.
+        break;
       }
       const attempts = first && probe ? 1 : options.attempts;
       const answer = await sendGroup(group, destination, batch, { ...options, attempts });
@@ -86,21 +87,17 @@ class Position {
     this.#last = event;
   }
 
-  stop(batch: Batch, next: PgqEvent): void {
-    const { last, handled } = this.#before(next);
-    batch.stopAfter(last, handled);
-  }
-
-  async record(batch: Batch, next: PgqEvent): Promise<void> {
-    const { last } = this.#before(next);
-    if (last) await batch.recordAfter(last);
-  }
-
   /** The position is an event's id: of two with one id (an original and its retry) neither is passed over. */
-  #before(next: PgqEvent): { last: PgqEvent | undefined; handled: number } {
-    return this.#last?.id === next.id
-      ? { last: this.#lastBefore, handled: this.#handledBefore }
-      : { last: this.#last, handled: this.#handled };
+  stop(batch: Batch, next: PgqEvent): void {
+    if (this.#last?.id === next.id) batch.stopAfter(this.#lastBefore, this.#handledBefore);
+    else batch.stopAfter(this.#last, this.#handled);
+  }
+
+  /** @returns whether there was a position to record here */
+  async record(batch: Batch, next: PgqEvent): Promise<boolean> {
+    if (this.#last === undefined || this.#last.id === next.id) return false;
+    await batch.recordAfter(this.#last, this.#handled);
+    return true;
   }
 }
 
