@@ -72,7 +72,7 @@ const BATCH_LOST = /^batch \d+ is not open/;
 export function pgqError(error: unknown, subject: ErrorSubject = {}): SkytoolsError {
   const mapped = toSkytoolsError(error, subject);
   if (!(mapped instanceof PostgresError)) return mapped;
-  if (mapped.report.sqlstate === '42883' || mapped.report.sqlstate === '3F000') {
+  if (lacksOurs(mapped)) {
     return new SkytoolsError('PGQ_NOT_INSTALLED', 'this database lacks the queue or an update of it', {
       cause: mapped,
       subject,
@@ -95,6 +95,12 @@ export function pgqError(error: unknown, subject: ErrorSubject = {}): SkytoolsEr
     hint: named(known[2], subject),
   });
 }
+
+/** A function, a schema, or a table of ours is not there. */
+const lacksOurs = ({ report: { sqlstate }, message }: PostgresError) =>
+  sqlstate === '42883' ||
+  sqlstate === '3F000' ||
+  (sqlstate === '42P01' && message.startsWith('relation "pgq.'));
 
 /** The words of a command that stand for names, replaced where the names are known and need no quotes. */
 const named = (hint: string, subject: ErrorSubject) =>

@@ -56,6 +56,17 @@ const optionalBigint = (value: Int8 | null): bigint | undefined =>
 const SECONDS = (expression: string) => `extract(epoch from ${expression})::float8`;
 
 /**
+ * The first event of a queue, which `pgq.get_queue_info` and `pgq.get_consumer_info` leave out: a sequence says 1 before its first
+ * value and after. So does a tick, which is one from before it unless it is known to have brought it. Ticks from elsewhere tell
+ * nothing.
+ *
+ * @param tick SQL of the row of pgq.tick after which events are counted
+ */
+const firstEvent = (tick: string) =>
+  `(not q.queue_external_ticker and ${tick}.tick_event_seq = 1
+     and not exists (select from pgq._first_event_tick f where f.queue_id = q.queue_id and f.tick_id <= ${tick}.tick_id))::int`;
+
+/**
  * All queues of a database, or one, by name.
  *
  * @throws SkytoolsError PGQ_NOT_INSTALLED
@@ -68,12 +79,15 @@ export async function queueStatus(client: Client, queue?: string): Promise<Queue
             ${SECONDS('i.queue_rotation_period')} as rotation_period,
             ${SECONDS('i.queue_ticker_max_lag')} as max_lag,
             ${SECONDS('i.queue_ticker_idle_period')} as idle_period,
-            ${SECONDS('i.ticker_lag')} as ticker_lag, i.ev_per_sec, i.ev_new, i.last_tick_id,
+            ${SECONDS('i.ticker_lag')} as ticker_lag, i.ev_per_sec, i.last_tick_id,
+            i.ev_new + case when pg_sequence_last_value(q.queue_event_seq::regclass) is null then 0
+                            else ${firstEvent('last')} end as ev_new,
             subs.consumers, ${SECONDS('now() - subs.oldest')} as worst_lag,
             blocker.co_name as blocker,
             ${SECONDS('now() - i.queue_switch_time - i.queue_rotation_period')} as overdue
        from pgq.get_queue_info($1) i
        join pgq.queue q on q.queue_name = i.queue_name
+       left join pgq.tick last on last.tick_queue = q.queue_id and last.tick_id = i.last_tick_id
       cross join lateral (
              select count(*) as consumers, min(t.tick_time) as oldest
                from pgq.subscription s
@@ -128,10 +142,18 @@ export async function consumerStatus(
   const rows = await select(
     client,
     `select i.queue_name, i.consumer_name, ${SECONDS('i.lag')} as lag, ${SECONDS('i.last_seen')} as last_seen,
-            i.last_tick, i.current_batch, i.next_tick, i.pending_events, l.lease_holder
+            i.last_tick, i.current_batch, i.next_tick, l.lease_holder,
+            i.pending_events + ${firstEvent('last')} - ${firstEvent('top')} as pending_events
        from pgq.get_consumer_info($1, $2) i
        join pgq.queue q on q.queue_name = i.queue_name
        join pgq.consumer c on c.co_name = i.consumer_name
+       left join pgq.tick last on last.tick_queue = q.queue_id and last.tick_id = i.last_tick
+       left join lateral (
+             select t.tick_id, t.tick_event_seq
+               from pgq.tick t
+              where t.tick_queue = q.queue_id
+              order by t.tick_queue desc, t.tick_id desc
+              limit 1) top on true
        left join pgq.consumer_lease l
               on l.lease_queue = q.queue_id and l.lease_consumer = c.co_id and l.lease_until > clock_timestamp()
       order by i.queue_name, i.consumer_name`,

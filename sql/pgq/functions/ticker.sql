@@ -90,8 +90,8 @@ begin
           from numbered n
         returning tick_id
     ), counted as (
-        insert into pgq._first_event_tick (queue_id)
-        select n.queue_id from numbered n where n.first_event
+        insert into pgq._first_event_tick (queue_id, tick_id)
+        select n.queue_id, n.next_id from numbered n where n.first_event
         on conflict do nothing
     )
     select pg_catalog.count(*), pg_catalog.max(t.tick_id)

@@ -60,7 +60,7 @@ begin
         pgq.event_key from public;
     grant select on pgq.retry_policy to public;
     grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.consumer_lease, pgq.batch_progress,
-        pgq.consumer_circuit, pgq.maintenance_run to public;
+        pgq.consumer_circuit, pgq.maintenance_run, pgq._first_event_tick to public;
     if pg_catalog.to_regrole('pgq_reader') is not null then
         grant select on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.event_template, pgq.failed_queue
             to pgq_reader;

@@ -108,10 +108,11 @@ create table if not exists pgq.retry_queue (
 
 create index if not exists rq_retry_idx on pgq.retry_queue (ev_retry_after);
 
--- Queues whose very first event has been ticked. A sequence says 1 both before and after its first value, so the
--- tick alone cannot tell whether that event is still to come.
+-- Queues whose very first event was ticked alone, and by which tick. A sequence says 1 both before and after its first value,
+-- so the tick alone cannot tell whether that event is still to come.
 create table if not exists pgq._first_event_tick (
     queue_id    integer not null,
+    tick_id     bigint  not null,
 
     constraint _first_event_tick_pkey primary key (queue_id),
     constraint _first_event_tick_queue_fkey foreign key (queue_id) references pgq.queue (queue_id) on delete cascade

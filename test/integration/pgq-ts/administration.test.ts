@@ -65,6 +65,30 @@ it('creates, configures, shows and drops queues; registers, moves and removes co
   await expect(dropQueue(client, 'q')).rejects.toMatchObject({ code: 'PGQ_QUEUE_MISSING' });
 });
 
+it.each([1, 3])(
+  "counts a queue's first %i events as new and as pending, whichever of them a tick brings",
+  async (events) => {
+    const { db, client } = await queueDatabase();
+    const counted = async () => [
+      (await queueStatus(client, 'q'))[0]!.newEvents,
+      (await consumerStatus(client, 'q', 'c'))[0]!.pendingEvents,
+    ];
+    const insert = () =>
+      db.query(`select pgq.insert_event('q', 't', 'd') from generate_series(1, $1)`, [events]);
+    expect(await counted()).toEqual([0, 0]);
+    await insert();
+    expect(await counted()).toEqual([events, 0]);
+    await forceTick(client, 'q', minute());
+    expect(await counted()).toEqual([0, events]);
+    await insert();
+    expect(await counted()).toEqual([events, events]);
+    await forceTick(client, 'q', minute());
+    expect(await counted()).toEqual([0, 2 * events]);
+    await seekConsumer(client, 'q', 'c', { tick: 2n });
+    expect(await counted()).toEqual([0, events]);
+  },
+);
+
 it('says that a database has no queues installed', async () => {
   const db = await testDatabase({ from: 'empty' });
   const client = await ourClient(db.url);
