@@ -36,7 +36,7 @@ class KeyTaken extends SkytoolsError {
     super('COPY_KEY_TAKEN', `a key of ${job.sourceTable} is in ${job.destTable} already`, {
       subject: subjectOf(job),
       cause,
-      hint: 'sets that are merged, and rows that are kept, need keys of their own: mend them and resync; or let the rows that are copied overwrite (add-table --skip-truncate, copy --keep)',
+      hint: 'sets that are merged, and rows that are kept, need keys of their own: mend them and run `skytools londiste resync`, which copies all sets of the table again; or let the rows that are copied overwrite (add-table --skip-truncate, copy --keep)',
     });
   }
 }

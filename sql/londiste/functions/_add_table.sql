@@ -148,14 +148,12 @@ begin
                     return;
                 end if;
             end if;
-            -- What is subscribed already keeps its own state and attributes.
             update londiste.table_info t
                set local = true,
                    merge_state = v_state,
                    table_attrs = coalesce(v_attrs, t.table_attrs)
              where t.queue_name = v_other.queue_name
-               and t.table_name = v_other.table_name
-               and not t.local;
+               and t.table_name = v_other.table_name;
         end loop;
 
         if v_node.combined_type in ('root', 'branch') and not exists (

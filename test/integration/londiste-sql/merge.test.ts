@@ -85,7 +85,7 @@ describe('a table of several sets', () => {
     expect(await localTables(database, 'cb')).toEqual(['public.m - -']);
   });
 
-  test('that a local root writes is left as it is', async () => {
+  test('has one state and one set of attributes, also of a local root that writes it', async () => {
     await node(database, 'writer', 'root');
     await node(database, 'reader', 'leaf');
     await database.query(`select londiste.global_add_table('reader', 'local_too')`);
@@ -95,7 +95,7 @@ describe('a table of several sets', () => {
       200,
       'Table added: public.local_too',
     ]);
-    expect(await localTables(database, 'writer')).toEqual(['public.local_too ok mine=1']);
+    expect(await localTables(database, 'writer')).toEqual(['public.local_too ok other=1']);
   });
 });
 

@@ -259,6 +259,22 @@ describe('the copy of a table that several sets fill', () => {
     await set.whole();
   });
 
+  it("says so where the original's resync asked one of them only, and a resync of ours makes it whole", async () => {
+    const set = await merging();
+    await set.settle();
+    await set.merger.query(`select londiste.local_set_table_state('part1', 'public.item', null, null)`);
+    const before = await rowsOf(set.merger, 'item');
+    await expect(set.settle()).rejects.toMatchObject({
+      code: 'COPY_KEY_TAKEN',
+      hint: expect.stringContaining('skytools londiste resync'),
+    });
+    expect(await rowsOf(set.merger, 'item')).toEqual(before);
+    await set.scope.database('merger', (client) => resyncTable(set.scope, client, 'part1', 'item'));
+    expect(await set.states()).toEqual({ part1: null, part2: null });
+    await set.at('part2').query(`update item set name = 'changed' where id < 50`);
+    await set.whole();
+  });
+
   it('goes on without the one that leaves, which had the indexes in its care', async () => {
     const set = await merging();
     for (const part of PARTS) await set.step(part);
