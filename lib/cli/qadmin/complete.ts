@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { SCHEMAS } from '../../schema/inspect.ts';
 import { expectedAfter } from './grammar.ts';
 import { splitStatements, type Token, tokenize } from './lexer.ts';
 import type { QadminSession } from './session.ts';
 import type { NameKind } from './statement.ts';
 
-const OUTSIDE = `n.nspname not in ('pg_catalog', 'information_schema', 'pgq', 'londiste', 'pgq_node', 'pgq_ext', 'pgq_coop')
-  and n.nspname !~ '^pg_'`;
+const OUTSIDE = `n.nspname not in ('information_schema', ${SCHEMAS.map((schema) => `'${schema}'`).join(', ')}) and n.nspname !~ '^pg_'`;
 const relations = (kinds: string, condition = 'true') => `
   select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
    where c.relkind in (${kinds}) and ${OUTSIDE} and ${condition}`;

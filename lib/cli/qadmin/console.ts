@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { errorMessage } from '../../platform/errors.ts';
+import { errorMessage, SkytoolsError } from '../../platform/errors.ts';
 import type { Io } from '../io.ts';
 import { packageVersion } from '../version.ts';
 import { complete } from './complete.ts';
@@ -27,11 +27,22 @@ export async function runScript(
   write: (text: string) => void,
 ): Promise<boolean> {
   for (const statement of splitStatements(tokenize(input))) {
-    const printed = await execute(session, parseStatement(statement.tokens), textOf(statement, input));
+    const printed = await execute(session, parseStatement(statement.tokens), textOf(statement, input)).catch(
+      (error) => {
+        throw asTyped(error);
+      },
+    );
     if (printed === undefined) return false;
     write(printed);
   }
   return true;
+}
+
+/** What the server says of a statement, word for word: whoever gave it may see that, row data included. */
+function asTyped(error: unknown): unknown {
+  const { severity, code, hint } = error as { severity?: string; code?: string; hint?: string };
+  if (error instanceof SkytoolsError || severity === undefined) return error;
+  return new SkytoolsError(`PG_${code}`, errorMessage(error), { cause: error, ...(hint ? { hint } : {}) });
 }
 
 /** Runs one line typed. Errors are printed, and the console goes on. @returns false after `exit` */

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { SkytoolsError } from '../../platform/errors.ts';
 import { nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
+import { makeRootTick } from '../root-tick.ts';
 import { atRoot } from './create-node.ts';
 import { tableStatus } from './tables.ts';
 
@@ -87,8 +88,8 @@ export async function waitFor(
     const state = await nodeState(remote, queue);
     if (state.node_type !== 'root') return state.completed_tick;
     // What is committed by now comes with the next tick, which is not to be waited for longer than need be.
-    await remote.query('select pgq.force_tick($1)', [queue]).catch(() => {});
-    return state.local_queue_top! + 1n;
+    const tick = await makeRootTick(remote, queue).catch(() => undefined);
+    return tick ?? state.local_queue_top! + 1n;
   };
   const to =
     which === 'root'

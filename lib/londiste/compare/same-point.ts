@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { SkytoolsError } from '../../platform/errors.ts';
 import { hasSqlState } from '../../postgres/errors.ts';
 import { atLocation, type NodeScope } from '../place.ts';
+import { makeRootTick } from '../root-tick.ts';
 
 /*
  * The same logical point of two nodes, without a lock on any table and without stopping a producer.
@@ -117,10 +118,8 @@ async function makeTick(
   maker: pg.Client,
 ): Promise<bigint> {
   await maker.query('begin isolation level repeatable read');
-  await maker.query('select pgq.force_tick($1)', [queue]);
-  const made = await maker.query<{ tick: bigint | null }>('select pgq.ticker($1) as tick', [queue]);
-  const { tick } = made.rows[0]!;
-  if (tick === null) throw new Overtaken();
+  const tick = await makeRootTick(maker, queue);
+  if (tick === undefined) throw new Overtaken();
   const { rows } = await maker.query<{ snapshot: string }>('select pg_export_snapshot() as snapshot');
   // The server's own word: hexadecimal digits and dashes.
   await source.query(`${READER}; set transaction snapshot '${rows[0]!.snapshot}'`);

@@ -7,6 +7,7 @@ import { rowsAbove } from '../admin/provider.ts';
 import { type NodeState, nodeState } from '../node-state.ts';
 import { atLocation, type NodeScope } from '../place.ts';
 import { isOfItsShape } from '../replay/hold.ts';
+import { makeRootTick } from '../root-tick.ts';
 import { copyLimit, type NodeSettings, nodeSettings } from '../settings.ts';
 import { realTable, type Subscription, subscriptions } from '../tables.ts';
 import { catchUp } from './catch-up.ts';
@@ -229,13 +230,7 @@ async function endChunks(
         `update londiste.table_info set merge_state = 'catching-up' where queue_name = $1 and table_name = $2`,
         [queue, table.name],
       );
-      await source.query('select pgq.force_tick($1)', [queue]);
-      // A root's tick need not be waited for where it may be made from here.
-      await source.query(
-        `select pgq.ticker(queue_name) from pgq.queue where queue_name = $1 and not queue_external_ticker
-            and not queue_ticker_paused and has_function_privilege('pgq.ticker(text)', 'execute')`,
-        [queue],
-      );
+      await makeRootTick(source, queue);
       return rows[0].dropped;
     });
   } catch (error) {

@@ -124,6 +124,7 @@ describe('qadmin', () => {
       stderr: expect.stringContaining('No such event queue'),
     });
     expect((await qadmin('-c', 'show frob')).stderr).toContain('syntax error 2: frob');
+    expect((await qadmin('-c', 'select 1/0')).stderr).toBe('error: division by zero (PG_22012)\n');
   });
 
   it('typed lines: errors are printed and the console goes on; unfinished statements are dropped', async () => {
