@@ -44,6 +44,7 @@ it('a producer wakes the tick; a burst of calls shares one message that is sent 
   const waker = new TickWaker('app', { queueUrl, sqs, everyMs: 200 });
   expect(await waker.wake()).toBe(true);
   expect(await received()).toEqual([tick]);
+  // Called within one turn of the event loop: all of them before the message, however long that takes.
   expect(await Promise.all(Array.from({ length: 50 }, () => waker.wake()))).toEqual(Array(50).fill(true));
   expect(await received()).toEqual([tick]);
 });

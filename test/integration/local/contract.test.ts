@@ -706,9 +706,10 @@ describe('SQS', () => {
   promise('a received message is hidden, comes back, and its old receipt no longer deletes it', async () => {
     const QueueUrl = await freshQueue({ VisibilityTimeout: '1' });
     await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'x' }));
+    const before = Date.now();
     const [first] = await receive(QueueUrl);
-    expect(await receive(QueueUrl)).toEqual([]);
-    const [second] = await receive(QueueUrl, { WaitTimeSeconds: 10, VisibilityTimeout: 30 });
+    const [second] = await receive(QueueUrl, { WaitTimeSeconds: 10, VisibilityTimeout: 3600 });
+    expect(Date.now() - before).toBeGreaterThan(900);
     expect(second?.MessageId).toBe(first?.MessageId);
     expect(second?.Attributes?.ApproximateReceiveCount).toBe('2');
     expect(second?.ReceiptHandle).not.toBe(first?.ReceiptHandle);
@@ -729,7 +730,6 @@ describe('SQS', () => {
     const QueueUrl = await freshQueue();
     const before = Date.now();
     await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'x', DelaySeconds: 1 }));
-    expect(await receive(QueueUrl)).toEqual([]);
     expect(await receive(QueueUrl, { WaitTimeSeconds: 10 })).toHaveLength(1);
     expect(Date.now() - before).toBeGreaterThan(900);
   });

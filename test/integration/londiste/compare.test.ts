@@ -35,7 +35,7 @@ function running(set: Cascade): { stop: () => Promise<void> } {
 
 const compare = (set: Cascade, node: number, options: Partial<CompareOptions> = {}) =>
   set.scope.database(set.nodes[node]!.name, (client) =>
-    compareTables(set.scope, client, { queue: QUEUE, tables: [], holdMs: 20_000, ...options }, PATIENCE),
+    compareTables(set.scope, client, { queue: QUEUE, tables: [], holdMs: 50_000, ...options }, PATIENCE),
   );
 
 async function withItems(types: ('branch' | 'leaf')[]): Promise<Cascade> {

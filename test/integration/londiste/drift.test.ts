@@ -4,6 +4,7 @@ import { cascadeStatus, drawTree } from '../../../lib/londiste/admin/status.ts';
 import { addTable, resyncTable, tableStatus } from '../../../lib/londiste/admin/tables.ts';
 import { copyStep } from '../../../lib/londiste/copy/copy.ts';
 import { examine } from '../../../lib/schema/doctor.ts';
+import { until } from '../../support/cluster.ts';
 import { type Cascade, cascade, QUEUE, rowsOf } from './cascade.ts';
 
 const ITEM = 'public.item';
@@ -66,11 +67,13 @@ async function isTold(set: Cascade, fault: RegExp): Promise<void> {
 
 /** Steps of the held table's catching up, as the tick wakes them. */
 async function carryOn(set: Cascade): Promise<void> {
-  for (let round = 0; round < 20 && (await state(set))!.state !== 'ok'; round++) {
+  await until('the held table', async () => {
+    if ((await state(set))!.state === 'ok') return true;
     await copyStep(set.scope, set.leaf.name, QUEUE, ITEM);
     await set.tick();
     await set.replay();
-  }
+    return false;
+  });
   expect(await state(set)).toMatchObject({ state: 'ok', held: false, fault: null });
 }
 
@@ -187,11 +190,12 @@ describe('a table whose columns differ is held back, and catches up when it is m
     await changeBoth(set);
     for (const node of set.nodes) await node.query('create table late (id int primary key)');
     await set.add('late');
-    for (let n = 0; n < 10 && (await state(set, 'public.late'))!.state !== 'ok'; n++) {
+    await until('the copy', async () => {
+      if ((await state(set, 'public.late'))!.state === 'ok') return true;
       await copyStep(set.scope, set.leaf.name, QUEUE, 'public.late');
       await changeBoth(set);
-    }
-    expect(await state(set, 'public.late')).toMatchObject({ state: 'ok' });
+      return false;
+    });
     expect(await state(set)).toMatchObject({ held: true });
   });
 });

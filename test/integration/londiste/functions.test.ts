@@ -8,6 +8,7 @@ import type { JobKind, JobMessage } from '../../../lib/jobs/messages.ts';
 import { queueVariable } from '../../../lib/jobs/sender.ts';
 import { type Emulator, startEmulator } from '../../../lib/local/emulator/server.ts';
 import { setPaused } from '../../../lib/londiste/admin/node.ts';
+import { until } from '../../support/cluster.ts';
 import { type Cascade, cascade, QUEUE, rowsOf } from './cascade.ts';
 
 /* The functions tick, replay and copy in this process, on PostgreSQL and the emulated SQS; messages are taken by hand. */
@@ -91,8 +92,8 @@ const tick = (index: number) => run({ v: 1, kind: 'tick', database: set.nodes[in
 const replay = (): JobMessage => ({ v: 1, kind: 'replay', database: set.leaf.name, queue: QUEUE });
 
 /** Ticks and does whatever is woken, until nothing is. */
-async function settle(): Promise<void> {
-  for (let round = 0; round < 30; round++) {
+const settle = () =>
+  until('the idle cascade', async () => {
     for (const index of set.nodes.keys()) await tick(index);
     let done = 0;
     for (const kind of ['replay', 'copy'] as const) {
@@ -101,10 +102,8 @@ async function settle(): Promise<void> {
         done += jobs.length;
       }
     }
-    if (done === 0) return;
-  }
-  throw new Error('never idle');
-}
+    return done === 0;
+  });
 
 beforeEach(async () => {
   set = await cascade();

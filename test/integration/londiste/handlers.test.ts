@@ -71,7 +71,7 @@ it('the events that it has split off keep their time, and are there once althoug
   expect(await split(set)).toHaveLength(1);
   const time = (node: Cascade['root'], where: string) =>
     node.query(
-      `select ev_time from pgq.event_template e where ev_extra1 = 'public.seen' and tableoid = pgq.current_event_table('${where}')::regclass`,
+      `select ev_time::text from pgq.event_template e where ev_extra1 = 'public.seen' and tableoid = pgq.current_event_table('${where}')::regclass`,
     );
   expect(await time(set.leaf, 'split')).toEqual(await time(set.root, QUEUE));
 });

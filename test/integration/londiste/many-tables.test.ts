@@ -105,7 +105,7 @@ describe('a set of many tables', () => {
         )
       ).length;
     while ((await open()) > 0) {
-      expect(++runs.ticks).toBeLessThan(200);
+      runs.ticks++;
       await set.tick();
       for (const { name } of set.nodes) {
         const due = await set.scope.database(name, (client) =>

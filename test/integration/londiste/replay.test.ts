@@ -64,10 +64,10 @@ describe('replay from a root to a leaf', () => {
     const [root, branch] = set.nodes;
     const events = (node: typeof root) =>
       node!.query(
-        `select ev_id, ev_type, ev_data, ev_extra1, ev_time from pgq.event_1 where ev_type not like 'pgq.%' order by ev_id`,
+        `select ev_id, ev_type, ev_data, ev_extra1, ev_time::text from pgq.event_1 where ev_type not like 'pgq.%' order by ev_id`,
       );
     const ticks = (node: typeof root) =>
-      node!.query('select tick_id, tick_time from pgq.tick where tick_id > 1 order by 1');
+      node!.query('select tick_id, tick_time::text from pgq.tick where tick_id > 1 order by 1');
     expect(await events(branch)).toEqual(await events(root));
     expect(await ticks(branch)).toEqual(await ticks(root));
   });

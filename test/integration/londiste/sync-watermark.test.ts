@@ -52,7 +52,7 @@ it('a branch with sync_watermark keeps its events until every listed node can do
   // Below it goes on as its own.
   const events = (database: TestDatabase) =>
     database.query(
-      `select ev_id, ev_time, ev_data, ev_extra1 from pgq.event_template where ev_type = 'pgq.global-watermark'`,
+      `select ev_id, ev_time::text, ev_data, ev_extra1 from pgq.event_template where ev_type = 'pgq.global-watermark'`,
     );
   const [published] = await events(root);
   expect(await events(branch)).toEqual([{ ...published, ev_data: '1' }]);

@@ -385,34 +385,33 @@ describe('ticker', () => {
   test('busy queues tick at the count or the lag, idle ones ever more rarely', async () => {
     const db = await testDatabase();
     const client = await db.connect();
-    const age = (seconds: number[]) =>
-      client.query(
+    /** Calls the ticker when the last ticks are so many seconds old, to the microsecond: `now()` stands still in a transaction. */
+    const tickAt = async (seconds: number[], ticker = "pgq.ticker('q')") => {
+      await client.query('begin');
+      await client.query(
         `update pgq.tick t set tick_time = now() - s * interval '1 second'
            from unnest($1::float8[]) with ordinality as a (s, n), (select max(tick_id) as top from pgq.tick) m
           where t.tick_id = m.top - a.n + 1`,
         [seconds],
       );
-    const tick = () => value(client, "select pgq.ticker('q')");
+      const ticked = await value(client, `select ${ticker}`);
+      await client.query('commit');
+      return ticked;
+    };
     await client.query("select pgq.create_queue('q')");
-    expect(await tick(), 'one tick only').toBe('2');
-    expect(await tick()).toBeNull();
-    await age([10, 15]);
-    expect(await tick(), 'twice the last gap').toBe('3');
-    await age([10, 18]);
-    expect(await tick()).toBeNull();
-    await age([61, 200]);
-    expect(await tick(), 'idle period').toBe('4');
-    await age([1.4, 1.5]);
-    expect(await tick(), 'not before half the lag').toBeNull();
+    expect(await tickAt([0]), 'one tick only').toBe('2');
+    expect(await tickAt([0, 0])).toBeNull();
+    expect(await tickAt([10, 15]), 'twice the last gap').toBe('3');
+    expect(await tickAt([10, 18])).toBeNull();
+    expect(await tickAt([61, 200]), 'idle period').toBe('4');
+    expect(await tickAt([1.4, 1.5]), 'not before half the lag').toBeNull();
     await client.query("select pgq.insert_event('q', 't', 'd') from generate_series(1, 2)");
-    await age([1, 2]);
-    expect(await tick()).toBeNull();
-    await age([3.5, 4]);
-    expect(await tick(), 'lag').toBe('5');
+    expect(await tickAt([2.9, 4])).toBeNull();
+    expect(await tickAt([3, 4]), 'lag').toBe('5');
     await client.query("select pgq.insert_event('q', 't', 'd') from generate_series(1, 499)");
-    expect(await value(client, 'select pgq.ticker()')).toBe('0');
+    expect(await tickAt([0, 4], 'pgq.ticker()')).toBe('0');
     await client.query("select pgq.insert_event('q', 't', 'd')");
-    expect(await value(client, 'select pgq.ticker()'), 'count').toBe('1');
+    expect(await tickAt([0, 4], 'pgq.ticker()'), 'count').toBe('1');
   });
 
   test("a queue's very first event is ticked by its lag, not by the idle period", async () => {
@@ -433,6 +432,7 @@ describe('ticker', () => {
   test('tick_now ticks below all thresholds; pending events and the rate stay those of the events', async () => {
     const db = await testDatabase();
     await db.query("select pgq.create_queue('q'), pgq.register_consumer('q', 'c')");
+    await db.query("select pgq.set_queue_config('q', 'ticker_max_lag', '1 hour')");
     await db.query(
       "select pgq.insert_events('q', array_fill('t'::text, array[10]), array_fill('d'::text, array[10]))",
     );

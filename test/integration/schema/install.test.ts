@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { installSql } from '../../../lib/schema/compose.ts';
 import { skytools } from '../../support/cli.ts';
+import { until } from '../../support/cluster.ts';
 import { asSuperuser, type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 const MAIN = path.resolve(import.meta.dirname, '../../../lib/cli/main.ts');
@@ -118,7 +119,7 @@ describe('install', () => {
     await open.query('lock table pgq.queue, pgq.tick, pgq.subscription in share mode');
     const installing = install(database, '--json');
     const other = await database.session();
-    await other.query(`set statement_timeout = '5s'`);
+    await other.query(`set statement_timeout = '50s'`);
     for (let n = 0; n < 20; n++) {
       await other.query(`select pgq.insert_event('busy', 't', $1)`, [String(n)]);
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -189,19 +190,20 @@ describe('install', () => {
     await database.query(`insert into watched values (1, 'caught')`);
     await database.query('select pgq.maint_retry_events()');
     const seen: string[] = [];
-    for (let round = 0; round < 10 && seen.length < 5; round++) {
+    await until('the events', async () => {
       await database.query(`select pgq.force_tick('old')`);
       await database.query('select pgq.ticker()');
       const [batch] = await database.query<{ id: string | null }>(
         `select pgq.next_batch('old', 'reader') as id`,
       );
-      if (batch?.id == null) continue;
+      if (batch?.id == null) return false;
       const events = await database.query<{ ev_data: string }>('select * from pgq.get_batch_events($1)', [
         batch.id,
       ]);
       seen.push(...events.map((event) => event.ev_data));
       await database.query('select pgq.finish_batch($1)', [batch.id]);
-    }
+      return seen.length >= 5;
+    });
     const expected = ['id=1&note=caught', 'in the batch', 'not ticked yet', 'retried', 'the first'];
     expect(seen.sort()).toEqual(expected);
     expect(await database.query(`select ev_data from pgq.failed_event_list('old', 'reader')`)).toEqual([

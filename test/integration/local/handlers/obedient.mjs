@@ -65,7 +65,8 @@ export async function handler(event, context) {
     const order = JSON.parse(each.body);
     if (order.do === 'fail') {
       batchItemFailures.push({ itemIdentifier: each.messageId });
-      record({ failed: order.n, receives: Number(each.attributes.ApproximateReceiveCount) });
+      const receives = Number(each.attributes.ApproximateReceiveCount);
+      record({ failed: order.n, receives, receipt: each.receiptHandle });
       continue;
     }
     if (order.do === 'answer') return order.answer;
