@@ -177,4 +177,4 @@ it('s3-archive: killed before, during and after the PUT and around the commit, e
 
   expect(await archived()).toEqual(all());
   expect(await keys()).toHaveLength(6);
-}, 120_000);
+});

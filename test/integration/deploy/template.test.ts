@@ -49,7 +49,7 @@ beforeAll(async () => {
     await readFile(path.join(output, 'cloudformation-template-update-stack.json'), 'utf8'),
   );
   resources = template.Resources as typeof resources;
-}, 120_000);
+});
 
 afterAll(() => rm(output, { recursive: true, force: true }));
 

@@ -185,7 +185,7 @@ describe.skipIf(missing.length > 0)('pgq, pgq_node and londiste beside the origi
     await install(own, { version: 'test' });
     await Promise.all([theirs.end(), own.end()]);
     [original, ours] = await bothSides('catalogue');
-  }, 120_000);
+  });
   afterAll(() => classic?.stop());
 
   const bothSides = async (name: string): Promise<[original: pg.Client, ours: pg.Client]> => [

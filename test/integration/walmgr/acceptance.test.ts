@@ -41,11 +41,11 @@ let s3: TestArchive;
 
 beforeAll(async () => {
   s3 = await startArchive();
-}, 120_000);
+});
 afterEach(async () => {
   s3.emulator.faults.clear();
   await stopAll();
-}, 60_000);
+});
 afterAll(() => s3.close());
 
 async function claim(cluster: Cluster, prefix: string): Promise<WalArchive> {
@@ -71,7 +71,7 @@ async function pull(
   }
 }
 
-async function backup(cluster: Cluster, archive: WalArchive, waitForWalMs = 30_000): Promise<void> {
+async function backup(cluster: Cluster, archive: WalArchive, waitForWalMs = 60_000): Promise<void> {
   const source = await cluster.source();
   await takeBackup(archive, source, { fast: true, waitForWalMs });
   await source.close();
@@ -140,63 +140,54 @@ longTest(
     for (const name of names) await run(s3.command, words(name), { cwd: directory });
     for (const name of names) expect((await archive.readFile(name))?.equals(bytes.get(name)!)).toBe(true);
   },
-  60_000,
 );
 
-longTest(
-  'backups killed at any moment are no backups, and the next one is',
-  async () => {
-    const cluster = await startCluster({ archiveCommand: pushTo('killed'), initdb: ['--wal-segsize=1'] });
-    const archive = await claim(cluster, 'killed');
-    await cluster.query('create table t as select g, md5(g::text) from generate_series(1, 200000) g');
-    const words = ['dist/cli/main.mjs', 'wal', 'backup', '--quiet', '--source', cluster.server.url()];
-    const env = { ...process.env, ...s3.env, SKYTOOLS_WAL_ARCHIVE: s3.url('killed') };
-    for (const afterMs of [200, 350, 500, 650]) {
-      const child = spawn(process.execPath, words, { env, stdio: 'ignore' });
-      const over = new Promise((resolve) => child.once('exit', resolve));
-      await sleep(afterMs);
-      child.kill('SIGKILL');
-      await over;
-      // Names have seconds.
-      await sleep(1000);
-    }
-    await backup(cluster, archive);
-    for (const record of await listBackups(archive)) expect(record.problem).toBeUndefined();
-    const copy = await recover(s3, 'killed', { target: { immediate: true } });
-    expect(await checksum(copy, 't')).toBe(await checksum(cluster, 't'));
-  },
-  90_000,
-);
-
-longTest(
-  'a standby promoted while it is pulled is followed to its new timeline without a gap',
-  async () => {
-    const primary = await startCluster({ archiveCommand: pushTo('standby'), initdb: ['--wal-segsize=1'] });
-    await primary.query('create table t (x text)');
-    const pushed = await claim(primary, 'standby');
-    await backup(primary, pushed);
-    const standby = await recover(s3, 'standby', {
-      standby: { primary: `host=127.0.0.1 port=${primary.server.port} user=postgres` },
-    });
-    const archive = await claim(standby, 'promoted');
-    const stop = new AbortController();
-    const pulling = pull(standby, archive, Deadline.whenAborted(stop.signal), true);
-    await primary.query('insert into t select md5(g::text) from generate_series(1, 30000) g');
-    await until('the standby', async () => (await checksum(standby, 't')) === (await checksum(primary, 't')));
-    await standby.query('select pg_promote()');
-    await standby.query('insert into t select md5(g::text) from generate_series(1, 30000) g');
-    await standby.query('select pg_switch_wal()');
-    await until('the new timeline', async () => (await checkArchive(archive)).timelines.includes(2));
+longTest('backups killed at any moment are no backups, and the next one is', async () => {
+  const cluster = await startCluster({ archiveCommand: pushTo('killed'), initdb: ['--wal-segsize=1'] });
+  const archive = await claim(cluster, 'killed');
+  await cluster.query('create table t as select g, md5(g::text) from generate_series(1, 200000) g');
+  const words = ['dist/cli/main.mjs', 'wal', 'backup', '--quiet', '--source', cluster.server.url()];
+  const env = { ...process.env, ...s3.env, SKYTOOLS_WAL_ARCHIVE: s3.url('killed') };
+  for (const afterMs of [200, 350, 500, 650]) {
+    const child = spawn(process.execPath, words, { env, stdio: 'ignore' });
+    const over = new Promise((resolve) => child.once('exit', resolve));
+    await sleep(afterMs);
+    child.kill('SIGKILL');
+    await over;
+    // Names have seconds.
     await sleep(1000);
-    stop.abort();
-    await pulling;
-    await pull(standby, archive);
-    const report = await checkArchive(archive);
-    expect(report.gaps).toEqual([]);
-    expect(report.timelines).toEqual([1, 2]);
-  },
-  120_000,
-);
+  }
+  await backup(cluster, archive);
+  for (const record of await listBackups(archive)) expect(record.problem).toBeUndefined();
+  const copy = await recover(s3, 'killed', { target: { immediate: true } });
+  expect(await checksum(copy, 't')).toBe(await checksum(cluster, 't'));
+});
+
+longTest('a standby promoted while it is pulled is followed to its new timeline without a gap', async () => {
+  const primary = await startCluster({ archiveCommand: pushTo('standby'), initdb: ['--wal-segsize=1'] });
+  await primary.query('create table t (x text)');
+  const pushed = await claim(primary, 'standby');
+  await backup(primary, pushed);
+  const standby = await recover(s3, 'standby', {
+    standby: { primary: `host=127.0.0.1 port=${primary.server.port} user=postgres` },
+  });
+  const archive = await claim(standby, 'promoted');
+  const stop = new AbortController();
+  const pulling = pull(standby, archive, Deadline.whenAborted(stop.signal), true);
+  await primary.query('insert into t select md5(g::text) from generate_series(1, 30000) g');
+  await until('the standby', async () => (await checksum(standby, 't')) === (await checksum(primary, 't')));
+  await standby.query('select pg_promote()');
+  await standby.query('insert into t select md5(g::text) from generate_series(1, 30000) g');
+  await standby.query('select pg_switch_wal()');
+  await until('the new timeline', async () => (await checkArchive(archive)).timelines.includes(2));
+  await sleep(1000);
+  stop.abort();
+  await pulling;
+  await pull(standby, archive);
+  const report = await checkArchive(archive);
+  expect(report.gaps).toEqual([]);
+  expect(report.timelines).toEqual([1, 2]);
+});
 
 longTest(
   'promotion in the middle of a segment: history, .partial and the first new segment are stored, both branches recoverable',
@@ -233,7 +224,6 @@ longTest(
     const abandoned = await recover(s3, 'partial', { target: { timeline: 1 } });
     expect(await checksum(abandoned, 't')).toBe(old);
   },
-  120_000,
 );
 
 longTest.each([64, 1024])(
@@ -259,25 +249,21 @@ longTest.each([64, 1024])(
   180_000,
 );
 
-longTest(
-  'a pull that hears nothing for longer than wal_sender_timeout stays alive',
-  async () => {
-    const cluster = await startCluster();
-    const archive = await claim(cluster, 'idle');
-    const stop = new AbortController();
-    const pulling = pull(cluster, archive, Deadline.whenAborted(stop.signal), true);
-    const pid = async () =>
-      (await cluster.query<{ pid: number | null }>('select active_pid as pid from pg_replication_slots'))[0]
-        ?.pid;
-    await until('the pull', async () => Boolean(await pid()));
-    const begun = await pid();
-    await sleep(20_000);
-    expect(await pid()).toBe(begun);
-    stop.abort();
-    await pulling;
-  },
-  60_000,
-);
+longTest('a pull that hears nothing for longer than wal_sender_timeout stays alive', async () => {
+  const cluster = await startCluster();
+  const archive = await claim(cluster, 'idle');
+  const stop = new AbortController();
+  const pulling = pull(cluster, archive, Deadline.whenAborted(stop.signal), true);
+  const pid = async () =>
+    (await cluster.query<{ pid: number | null }>('select active_pid as pid from pg_replication_slots'))[0]
+      ?.pid;
+  await until('the pull', async () => Boolean(await pid()));
+  const begun = await pid();
+  await sleep(20_000);
+  expect(await pid()).toBe(begun);
+  stop.abort();
+  await pulling;
+});
 
 const debian = systemBinaries(15);
 
@@ -308,7 +294,7 @@ test.skipIf(!isLong || !debian)(
       await load;
       const client = new pg.Client({ connectionString: server.url() });
       await client.connect();
-      const { rows } = await client.query('select pg_walfile_name(pg_switch_wal()) as name');
+      const { rows } = await client.query('select pg_walfile_name(pg_switch_wal() - 1) as name');
       await until('the archiver', async () => {
         const { rows: stat } = await client.query('select last_archived_wal as last from pg_stat_archiver');
         return (stat[0].last ?? '') >= rows[0].name;

@@ -223,7 +223,7 @@ test('recovery finds the following segments laid ready, whole, and in the right 
       )
     ).code,
   ).toBe(1);
-}, 30_000);
+});
 
 test('segments too large for memory go through a file, and come back the same', async () => {
   const segmentSize = 64 << 20;
@@ -386,7 +386,7 @@ test('a host with a shell and curl archives and recovers through the functions, 
   const listing = granted.replace(/\/archive\/[^?]*/, '/archive/');
   expect((await fetch(listing)).status).toBe(403);
   server.close();
-}, 30_000);
+});
 
 test('a granted upload is taken once, and a second one of the same URL overwrites nothing', async () => {
   const { archive, prefix } = await emptyArchive();

@@ -26,7 +26,7 @@ beforeAll(async () => {
   s3 = await startArchive();
   Object.assign(process.env, s3.env);
   cluster = await startCluster();
-}, 120_000);
+});
 
 beforeEach(async () => {
   database = await createDatabase();
@@ -94,7 +94,7 @@ test('the tables alone say what is due, and jobs follow from one to the next', a
   expect(await walCapability.measure!(client, config)).toMatchObject({
     WalArchiveLagSeconds: expect.any(Number),
   });
-}, 120_000);
+});
 
 test('a job that is being done is not due, and a second one ends quietly', async () => {
   await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());
@@ -103,7 +103,7 @@ test('a job that is being done is not due, and a second one ends quietly', async
   await expect(archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope())).rejects.toMatchObject({
     code: 'UNIT_BUSY',
   });
-}, 60_000);
+});
 
 test('a lease that was taken over cannot be given back by its old owner', async () => {
   await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());
@@ -119,7 +119,7 @@ test('a lease that was taken over cannot be given back by its old owner', async 
   expect(
     await database.query(`select walmgr.end_job('main', 'expire', ${old}, null, null, null) as ended`),
   ).toEqual([{ ended: 0 }]);
-}, 60_000);
+});
 
 test('a worker that lives keeps its lease for as long as it works; a dead one leaves it for seconds', async () => {
   await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());
@@ -209,7 +209,7 @@ test('a failing job is begun again later and later, and its error can be read', 
   expect(await due()).toEqual([]);
   const [info] = await database.query('select last_error from walmgr.get_cluster_info()');
   expect(info).toEqual({ last_error: 'disk full' });
-}, 60_000);
+});
 
 test('catalogue and tables are told again from the listing after they were lost', async () => {
   await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());
@@ -251,4 +251,4 @@ test('catalogue and tables are told again from the listing after they were lost'
   for (const row of known.segments) expect(told.segments).toContainEqual(row);
   for (const row of known.backups) expect(told.backups).toContainEqual(row);
   archive.store.close();
-}, 60_000);
+});

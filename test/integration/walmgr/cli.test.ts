@@ -14,7 +14,7 @@ beforeAll(async () => {
     archiveCommand: `${s3.command} wal push --archive ${s3.url('cli')} %p`,
     initdb: ['--wal-segsize=1'],
   });
-}, 120_000);
+});
 
 afterAll(async () => {
   await stopAll();
@@ -56,4 +56,4 @@ test('the command line takes a backup, lists, checks, restores, and looks before
   expect(again.code).toBe(2);
   expect(again.stderr).toContain('WAL_RESTORE_NOT_EMPTY');
   expect((await skytools('restore', '--to', '/tmp/x', '--target-time', 'noon')).code).toBe(2);
-}, 90_000);
+});

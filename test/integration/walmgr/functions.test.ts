@@ -90,7 +90,7 @@ beforeAll(async () => {
     log: (line) => void log.push(line),
   });
   await s3.notify(runner.queues.get('wal-archive')!.arn, 'uploaded/');
-}, 120_000);
+});
 
 afterAll(async () => {
   await runner?.close(0);
@@ -168,7 +168,7 @@ test('the schedule wakes pull and backup, pull calls for its own next run, and t
   await copy.stop();
   const [info] = await state.query("select * from walmgr.get_cluster_info() where cluster_name = 'pulled'");
   expect(info).toMatchObject({ gaps: '0', damaged: '0', usable_backups: '1' });
-}, 120_000);
+});
 
 /** Lays the newest backup out with curl, zstd and tar, as docs/guides/wal-upload.md says; a new data directory. */
 async function layOut(archive: WalArchive, restoreCommand: string): Promise<string> {
@@ -205,7 +205,7 @@ test('a host with a shell archives by wal-upload, S3 tells wal-archive, and wal-
   await archived(cluster);
   const source = await cluster.source();
   const archive = await open('uploaded');
-  const { missing } = await takeBackup(archive, source, { fast: true, waitForWalMs: 30_000 });
+  const { missing } = await takeBackup(archive, source, { fast: true, waitForWalMs: 60_000 });
   expect(missing).toEqual([]);
   await source.close();
   await cluster.query('insert into t select md5(g::text) from generate_series(1, 20000) g');
@@ -232,7 +232,7 @@ test('a host with a shell archives by wal-upload, S3 tells wal-archive, and wal-
   await expect(
     shell(s3.script('wal-restore.sh', { ...environment, SKYTOOLS_RESTORE_KEY: 'no' }), ['x', 'y']),
   ).rejects.toMatchObject({ code: 255 });
-}, 120_000);
+});
 
 test('an uploaded object that is not what it says is registered as damaged', async () => {
   const archive = await open('uploaded');
@@ -253,7 +253,7 @@ test('an uploaded object that is not what it says is registered as damaged', asy
     ]);
     return rows.length === 1;
   });
-}, 60_000);
+});
 
 test('none of the functions was killed, failed, or held more than 256 MB', () => {
   for (const name of ['wal-archive', 'wal-upload', 'wal-restore', 'backup']) {

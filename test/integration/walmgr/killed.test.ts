@@ -81,7 +81,7 @@ beforeAll(async () => {
       environment: { ...KEYS, SKYTOOLS_CONFIG_FILE: file, POWERTOOLS_METRICS_DISABLED: 'true' },
     },
   );
-}, 120_000);
+});
 
 afterAll(async () => {
   await runner?.close(0);
@@ -311,5 +311,4 @@ longTest(
     const got = await fetch(/^get (\S+)$/m.exec(found.body)![1]!);
     expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true);
   },
-  120_000,
 );

@@ -13,7 +13,7 @@ let cluster: Cluster;
 beforeAll(async () => {
   s3 = await startArchive();
   cluster = await startCluster({ initdb: ['--wal-segsize=1'] });
-}, 120_000);
+});
 
 afterAll(async () => {
   await stopAll();
@@ -61,7 +61,7 @@ test('the five minutes of push: set up, restart, archived, backed up, usable; an
       "select setting from pg_file_settings where name = 'archive_mode' and applied is not null order by seqno desc limit 1",
     ),
   ).toEqual([{ setting: 'off' }]);
-}, 90_000);
+});
 
 test('the five minutes of pull: a slot, without a restart, and dropped again', async () => {
   const done = await skytools('setup', '--by', 'pull', '--yes', '--json');
@@ -73,7 +73,7 @@ test('the five minutes of pull: a slot, without a restart, and dropped again', a
   ]);
   expect(await skytools('stop', '--by', 'pull', '--yes')).toMatchObject({ code: 0 });
   expect(await cluster.query('select slot_name from pg_replication_slots')).toEqual([]);
-}, 60_000);
+});
 
 test('a store that replaces objects although it must not is refused before anything is archived', async () => {
   const store = s3.store();
