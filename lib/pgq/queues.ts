@@ -114,8 +114,8 @@ export const registerSubconsumer = (
 export const unregisterConsumer = (client: Client, queue: string, consumer: string): Promise<number> =>
   call(client, queue, 'select pgq.unregister_consumer($1, $2) as answer', [queue, consumer]);
 
-/** Where to move a consumer to. */
-export type SeekTarget = { tick: bigint } | { time: Date } | { end: true };
+/** Where to move a consumer to. A time as text, ISO 8601, keeps the microseconds that a tick's time has. */
+export type SeekTarget = { tick: bigint } | { time: Date | string } | { end: true };
 
 /**
  * Moves a registered consumer: to a tick, to the last tick at or before a time, or to the queue's end. Its open batch is

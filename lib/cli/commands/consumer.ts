@@ -42,7 +42,8 @@ function seekTarget({ tick, time, end }: SeekFlags): SeekTarget {
       hint: 'ISO 8601, such as 2026-11-01T12:00:00Z',
     });
   }
-  return { time: date };
+  const microseconds = /\.\d{3}(\d{1,3})/.exec(time!)?.[1] ?? '';
+  return { time: date.toISOString().replace('Z', `${microseconds}Z`) };
 }
 
 export const notSubscribed = (queue: string, consumer: string) =>

@@ -111,6 +111,15 @@ describe('consumer and event', () => {
     await run('consumer', 'seek', 'q', 'c', '--tick', before!.lastTick, '--yes');
     expect(await json('event', 'peek', 'q', '--consumer', 'c')).toHaveLength(4);
     expect((await run('consumer', 'show', 'q', 'c')).stdout).toMatch(/open batch +none/);
+
+    await database.query(`update pgq.tick set tick_time = '2026-01-01 12:00:00.00012Z' where tick_id = 1;
+                          update pgq.tick set tick_time = '2026-01-01 12:00:00.000345Z' where tick_id = 2`);
+    for (const [time, tick] of [
+      ['2026-01-01T12:00:00.000345Z', '2'],
+      ['2026-01-01T14:00:00.000344+02:00', '1'],
+    ] as const) {
+      expect(await json('consumer', 'seek', 'q', 'c', '--time', time, '--yes')).toMatchObject({ tick });
+    }
     expect(await json('consumer', 'unregister', 'q', 'c', '--yes')).toMatchObject({ removed: 1 });
     expect((await run('event', 'peek', 'q', '--consumer', 'c')).stderr).toContain('PGQ_NOT_SUBSCRIBED');
   });

@@ -141,7 +141,7 @@ test('a worker that lives keeps its lease for as long as it works; a dead one le
   // It has ended without giving the lease back, as one does that was killed.
   const begin = () => database.query("select 1 where walmgr.begin_job('main', 'pull', 60) is not null");
   await expect.poll(begin).toHaveLength(1);
-}, 60_000);
+});
 
 test('a worker whose lease has passed to another is told, and its pull writes nothing more', async () => {
   await archiveJob({ v: 1, kind: 'wal-archive', cluster: 'main' }, scope());
@@ -185,7 +185,7 @@ test('a worker whose lease has passed to another is told, and its pull writes no
   ).rejects.toMatchObject({ code: 'UNIT_BUSY' });
   await source.close();
   archive.store.close();
-}, 60_000);
+});
 
 test('the database of a pull is ticked as often as that is due, and as often as can be where one follows', async () => {
   const client = await database.connect();
