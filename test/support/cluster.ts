@@ -136,8 +136,8 @@ export function giveToPostgres(directory: string): void {
   if (process.getuid?.() === 0) execFileSync('chown', ['-R', 'postgres', directory]);
 }
 
-/** Waits for something that takes an unknown but short time. */
-export async function until(what: string, check: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+/** Waits for something that takes an unknown but short time. The archiver tries again a minute after its third failure. */
+export async function until(what: string, check: () => Promise<boolean>, timeoutMs = 100_000): Promise<void> {
   for (const startedAt = performance.now(); !(await check()); ) {
     if (performance.now() - startedAt > timeoutMs) throw new Error(`waited too long for ${what}`);
     await sleep(25);
@@ -158,10 +158,13 @@ export async function checksum(cluster: Cluster, table: string): Promise<string>
  */
 export async function archived(cluster: Cluster): Promise<void> {
   const [row] = await cluster.query<{ name: string }>('select pg_walfile_name(pg_switch_wal() - 1) as name');
-  await until('the archiver', async () => {
+  const isArchived = async () => {
     const [stat] = await cluster.query<{ last: string | null }>(
       'select last_archived_wal as last from pg_stat_archiver',
     );
     return (stat?.last ?? '') >= row!.name;
+  };
+  await until('the archiver', isArchived).catch((error: Error) => {
+    throw new Error(`${error.message}; the server says: ${cluster.server.log().slice(-3000)}`);
   });
 }

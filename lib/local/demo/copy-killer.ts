@@ -7,8 +7,9 @@ import { SET } from './replicated-set.ts';
 
 /** Between two looks, in milliseconds. */
 const LOOK_EVERY_MS = 50;
-/** The same where the state before the shortest one, `do-sync`, has been seen. */
+/** The same while one of {@link STATES} has not been hit: a quick machine is through the short ones in some milliseconds. */
 const LOOK_SHARPLY_MS = 5;
+const STATES = ['waiting', 'in-copy', 'catching-up', 'do-sync'];
 /** How long a state is held for a copy to come, in milliseconds: some ticks. */
 const HOLD_MS = 5_000;
 /** An invocation is killed within so many milliseconds of its start. */
@@ -54,7 +55,7 @@ export class CopyKiller {
       const victim = await this.#choose();
       if (victim !== undefined && (await this.#strike(victim.table, victim.state)))
         this.#counts.set(victim.state, (this.#counts.get(victim.state) ?? 0) + 1);
-      const sharply = this.#counts.has('catching-up') && !this.#counts.has('do-sync');
+      const sharply = STATES.some((state) => !this.#counts.has(state));
       await sleep(sharply ? LOOK_SHARPLY_MS : LOOK_EVERY_MS);
     }
   }

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startPostgres, systemBinaries } from '../../../lib/local/postgres.ts';
 import { Deadline } from '../../../lib/platform/deadline.ts';
 import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
+import { ArchiveKeys } from '../../../lib/walmgr/archive/location.ts';
 import { listBackups } from '../../../lib/walmgr/backup/record.ts';
 import { takeBackup } from '../../../lib/walmgr/backup/take.ts';
 import { fetchWal } from '../../../lib/walmgr/fetch/fetch.ts';
@@ -88,9 +89,10 @@ test.each([
 ] as const)(
   'a store that answers with %s is never taken for the end of the archive',
   async (_what, fault) => {
+    const stored = await WalArchive.claim(s3.location('fetch'), MADE_UP, { store: s3.store() });
+    await stored.storeFile(FIRST, makeSegment(FIRST, { seed: 1 }), '/tmp');
     const store = s3.store({ retryForMs: 300, idleTimeoutMs: 200 });
-    const archive = await WalArchive.claim(s3.location('fetch'), MADE_UP, { store });
-    await archive.storeFile(FIRST, makeSegment(FIRST, { seed: 1 }), '/tmp').catch(() => undefined);
+    const archive = new WalArchive(store, new ArchiveKeys(s3.location('fetch')), stored.identity);
     s3.emulator.faults.add({ operation: 'GetObject', resource: /fetch\/.*wal\//, fault });
     const directory = mkdtempSync(path.join(s3.directory, 'fetch-'));
     await expect(
@@ -100,6 +102,7 @@ test.each([
     });
     expect(await readdir(directory)).toEqual([]);
     store.close();
+    stored.store.close();
   },
 );
 

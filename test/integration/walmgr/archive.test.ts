@@ -29,9 +29,10 @@ afterAll(async () => {
   await s3.close();
 });
 
-async function emptyArchive(retryForMs = 5_000): Promise<{ archive: WalArchive; prefix: string }> {
+/** `idleTimeoutMs`: where S3 is silent; a slow machine is silent for a while, too. */
+async function emptyArchive(idleTimeoutMs = 20_000): Promise<{ archive: WalArchive; prefix: string }> {
   const prefix = `a${++counter}`;
-  const store = s3.store({ retryForMs, idleTimeoutMs: 500 });
+  const store = s3.store({ idleTimeoutMs });
   stores.push(store);
   return { archive: await WalArchive.claim(s3.location(prefix), MADE_UP, { store }), prefix };
 }
@@ -151,7 +152,7 @@ test.each([
   ['an answer lost after the work', { kind: 'reset', afterSuccess: true }],
   ['silence after the work', { kind: 'silence' }],
 ] as const)('a write survives %s', async (_what, fault) => {
-  const { archive } = await emptyArchive();
+  const { archive } = await emptyArchive(500);
   const bytes = makeSegment(FIRST);
   s3.emulator.faults.add({ operation: 'PutObject', fault, count: 2 });
   await archive.storeFile(FIRST, bytes, '/tmp');

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Deadline } from '../../../lib/platform/deadline.ts';
 import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
@@ -120,8 +119,10 @@ longTest('the slot holds back whatever is not yet durable, while the store is do
     fault: { kind: 'status', status: 503, code: 'SlowDown' },
   });
   await fill(cluster);
+  const refused = () => s3.emulator.faults.counts()['PutObject status'] ?? 0;
+  const before = refused();
   const running = pull(cluster, archive);
-  await sleep(1500);
+  await until('refusals', async () => refused() > before + 1);
   const [slot] = await cluster.query<{ held: boolean }>(
     'select pg_current_wal_flush_lsn() - restart_lsn > 1048576 as held from pg_replication_slots',
   );
@@ -168,12 +169,14 @@ longTest('a second pull of one slot ends at once and changes nothing', async () 
   const cluster = await startCluster();
   const archive = await open(cluster, 'busy');
   await pull(cluster, archive);
-  const running = pull(cluster, archive, { follow: true, deadline: Deadline.after(8_000) });
+  const stop = new AbortController();
+  const running = pull(cluster, archive, { follow: true, deadline: Deadline.whenAborted(stop.signal) });
   await until('the first pull', async () => {
     const [row] = await cluster.query<{ active: boolean }>('select active from pg_replication_slots');
     return row?.active === true;
   });
   await expect(pull(cluster, archive)).rejects.toMatchObject({ code: 'UNIT_BUSY' });
+  stop.abort();
   await running;
 });
 
@@ -192,10 +195,9 @@ longTest('a server that is stopped does not wait for its archive, which has ever
     'select file_name as segment, file_offset as offset from pg_walfile_name_offset(pg_current_wal_flush_lsn())',
   );
   await cluster.client.end();
-  const startedAt = performance.now();
   await cluster.server.halt('fast');
-  // Without the answers to its last keepalives it would be wal_sender_timeout, 15 s.
-  expect(performance.now() - startedAt).toBeLessThan(10_000);
+  // Without the answers to its last keepalives it would wait for wal_sender_timeout, and say so.
+  expect(cluster.server.log()).not.toContain('replication timeout');
   await running;
   // No piece was due for a minute: what was committed is there because the server, on its way down, asked for it.
   const covered = liveCoverage(await listLive(archive, last!.segment));
