@@ -70,7 +70,11 @@ export async function checkArchive(archive: WalArchive): Promise<ArchiveReport> 
     const first = ranges.find((range) => range.timeline === history.timeline);
     if (!step || !first) continue;
     const switched = segmentOf(step.end, size);
-    if (first.from > switched) addGap(history.timeline, switched, first.from - 1n);
+    // Begun after the fork, with a backup of that time, it needs nothing from before.
+    const isFollowed = ranges.some((range) =>
+      history.ancestors.some((one) => one.timeline === range.timeline),
+    );
+    if (isFollowed && first.from > switched) addGap(history.timeline, switched, first.from - 1n);
     const parent = ranges.findLast((range) => range.timeline === step.timeline);
     if (parent && parent.to + 1n < switched) addGap(step.timeline, parent.to + 1n, switched - 1n);
   }

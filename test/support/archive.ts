@@ -86,7 +86,9 @@ export async function startArchive(options: Pick<EmulatorOptions, 'authorize'> =
       const file = path.join(directory, 'bin', `${scripts++}-${name}`);
       const source = path.resolve(import.meta.dirname, '../../lib/walmgr/shell', name);
       copyFileSync(source, `${file}.sh`);
-      const lines = Object.entries(environment).map(([key, value]) => `export ${key}='${value}'\n`);
+      // Not the settings that this machine may have for a cluster of its own.
+      const settings = { SKYTOOLS_WAL_ENV: '/dev/null', ...environment };
+      const lines = Object.entries(settings).map(([key, value]) => `export ${key}='${value}'\n`);
       writeFileSync(file, `#!/bin/sh\n${lines.join('')}exec sh '${file}.sh' "$@"\n`, { mode: 0o755 });
       chmodSync(`${file}.sh`, 0o755);
       return file;

@@ -153,10 +153,10 @@ async function nextSteps(directory: string, isStandby: boolean): Promise<string[
 
 const STANDBY_STEPS = [
   'it follows its primary; `select pg_promote()` makes it the primary, on a new timeline',
-  'archive_mode is off in it: `alter system reset archive_mode` before the restart after which it shall be archived',
+  'archive_mode is off in it: `alter system set archive_mode = on` before the restart after which it shall be archived',
 ];
 
 const RECOVERY_STEPS = [
   'it recovers to the target and then accepts writes on a new timeline; check the data',
-  'archive_mode is off in the copy: `alter system reset archive_mode` and restart once it is the one to keep, then take a backup',
+  'archive_mode is off in the copy: once it is the one to keep, `alter system set archive_mode = on` and restart, or pull from it; then take a backup',
 ];

@@ -203,7 +203,7 @@ longTest(
       standby: { primary: `host=127.0.0.1 port=${primary.server.port} user=postgres` },
     });
     // As its next steps say, for the time after its promotion.
-    await restored.query('alter system reset archive_mode');
+    await restored.query('alter system set archive_mode = on');
     await restored.server.halt('fast');
     const { dataDirectory } = restored.server;
     const standby = await startCluster({ dataDirectory, archiveCommand: pushTo('partial') });

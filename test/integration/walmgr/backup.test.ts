@@ -253,6 +253,8 @@ longTest(
   'a copy that becomes the cluster, archiving only later, can be recovered along its timeline',
   async () => {
     const cluster = await startCluster({ archiveCommand: pushTo('promoted') });
+    // As `skytools wal setup` does: a restored copy has this file, too.
+    await cluster.query('alter system set archive_mode = on');
     await cluster.query('create table t (x text)');
     const { archive } = await backup(cluster, 'promoted');
     await cluster.query("insert into t values ('a')");
@@ -262,7 +264,7 @@ longTest(
     await cluster.stop('immediate');
 
     const copy = await recover(s3, 'promoted');
-    await copy.query('alter system reset archive_mode');
+    await copy.query('alter system set archive_mode = on');
     await copy.query('select pg_reload_conf()');
     await copy.server.halt('fast');
     const again = await recoverInPlace(copy, pushTo('promoted'));

@@ -314,7 +314,7 @@ longTest(
 
     // The old timeline is at its end where the archive is: the server has nothing of it to send.
     const copy = await recover(s3, 'edge-pull');
-    await copy.query('alter system reset archive_mode');
+    await copy.query('alter system set archive_mode = on');
     await copy.client.end();
     await copy.server.halt('fast');
     const { dataDirectory } = copy.server;

