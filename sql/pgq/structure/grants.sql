@@ -27,7 +27,8 @@ declare
         ],
         "pgq_admin": [
             "create_fast_trigger", "drop_fast_trigger", "refresh_fast_triggers", "_fast_classic", "_fast_comparable",
-            "_fast_data", "_fast_events", "_fast_is_null", "_fast_json_types", "_fast_plain", "_fast_rows", "_fast_same", "_fast_shape", "_fast_source", "_fast_value",
+            "_fast_ctid", "_fast_data", "_fast_events", "_fast_insert", "_fast_insert_source", "_fast_is_null", "_fast_json_types",
+            "_fast_plain", "_fast_queue", "_fast_role", "_fast_rows", "_fast_same", "_fast_shape", "_fast_source", "_fast_value", "_fast_xmin",
             "_trigger_arguments", "_value_same", "_when",
             "create_queue", "drop_queue", "event_retry_raw", "grant_perms", "insert_event_raw", "maint_operations",
             "maint_delayed_events", "maint_event_keys", "maint_retry_events", "maint_rotate_tables_step1", "maint_rotate_tables_step2",

@@ -12,7 +12,7 @@
 -- Calls:      pgq._table_shape
 -- Tables:     reads pg_class, pg_attribute, pg_index
 create or replace function pgq._fast_shape(i_table regclass)
-returns text language plpgsql immutable as $$
+returns text language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   shape constant record := pgq._table_shape(i_table::oid);
 begin
@@ -31,10 +31,25 @@ $$;
 -- Calls:      -
 -- Tables:     reads pg_class, pg_namespace
 create or replace function pgq._fast_events(i_events regclass)
-returns text language plpgsql immutable as $$
+returns text language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
   return coalesce((
     select pg_catalog.format('%I.%I', n.nspname, c.relname)
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = i_events), '');
+end;
+$$;
+
+-- pgq._fast_role()
+--
+-- Purpose:    session_replication_role, evaluated at planning in the same way: PostgreSQL throws all plans away when it is
+--             set.
+-- Parameters: -
+-- Returns:    origin, replica or local
+-- Calls:      -
+-- Tables:     -
+create or replace function pgq._fast_role()
+returns text language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return pg_catalog.current_setting('session_replication_role');
 end;
 $$;

@@ -6,7 +6,7 @@
 --             i_args  - arguments of the trigger, the queue's name first
 -- Returns:    PL/pgSQL
 -- Calls:      pgq._trigger_args, pgq._table_shape, pgq._listed_columns, pgq._trigger_expr, pgq._fast_data,
---             pgq._fast_plain, pgq._fast_same, pgq._fast_comparable, pgq._fast_shape, pgq._fast_events
+--             pgq._fast_plain, pgq._fast_insert_source, pgq._fast_same, pgq._fast_shape, pgq._fast_events, pgq._fast_role
 -- Tables:     reads queue
 create or replace function pgq._fast_source(i_table regclass, i_format text, i_level text, i_args text[])
 returns text language plpgsql volatile as $$
@@ -35,8 +35,7 @@ declare
   branches text := '';
   fields text[];
   names constant text[] := '{ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}';
-  varying text[] := '{ev_type,ev_data}';  -- fields that are not the same in every event
-  constants text[];
+  variables text := '';
   plain record;
   op text;
   logged text;
@@ -44,9 +43,8 @@ declare
   where_rows text;
   schema_name text;
   table_name text;
-  queue record;
-  inserts text;
-  from_queue text;
+  queue pgq.queue;
+  leave text;
 begin
   select ns.nspname, c.relname into schema_name, table_name
     from pg_catalog.pg_class c join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace where c.oid = i_table;
@@ -68,12 +66,14 @@ begin
     end if;
   end loop;
 
+  -- Whatever an AFTER trigger returns is ignored: a record costs less than the expression null.
+  leave := case when args.skip then E'      return null;\n' else E'      return NEW;\n' end;
   -- what is not as it was when this was written goes the way of the classic trigger
   usable := pg_catalog.format($source$TG_RELID operator(pg_catalog.=) %s::pg_catalog.oid
-    -- evaluated when the expression is planned, and again only after an ALTER TABLE: see pgq._fast_shape
+    -- evaluated when the expression is planned, and again only after a change: see pgq._fast_shape
     and pg_catalog.texteq(pgq._fast_shape(%L::pg_catalog.regclass), %L)
     and pg_catalog.texteq(pgq._fast_events(%L::pg_catalog.regclass), %L)
-    and pg_catalog.texteq(pg_catalog.current_setting('session_replication_role'), 'origin')
+    and pg_catalog.texteq(pgq._fast_role(), 'origin')
     and pg_catalog.texteq(pg_catalog.current_setting('transaction_isolation'), 'read committed')
     and pg_catalog.texteq(coalesce(pg_catalog.current_setting('skytools.replication_role', true), ''), '')$source$,
     i_table::oid, i_table::oid, pgq._fast_shape(i_table),
@@ -87,16 +87,7 @@ begin
   classic := pg_catalog.format('pgq._fast_classic(%L, %L, TG_WHEN, TG_OP, TG_RELID, TG_TABLE_SCHEMA::pg_catalog.text,'
     ' TG_TABLE_NAME::pg_catalog.text, TG_NAME::pg_catalog.text, ', i_format, i_args);
 
-  if args.backup then
-    varying := varying || 'ev_extra2'::text;
-  end if;
-  for i in 3 .. 6 loop
-    if args.exprs[i] is not null then
-      varying := varying || names[i];
-    end if;
-  end loop;
-
-  foreach op in array array['INSERT', 'UPDATE', 'DELETE'] loop
+  foreach op in array array['INSERT', 'DELETE', 'UPDATE'] loop
     logged := case op when 'DELETE' then old_row else new_row end;
     needs_pairs := not by_row and op = 'UPDATE' and (ignored is not null or args.backup);
     fields := array[
@@ -128,28 +119,35 @@ begin
         where_rows);
     end if;
 
-    branches := branches || pg_catalog.format(E'  %s pg_catalog.texteq(TG_OP, %L) then\n',
-      case op when 'INSERT' then 'if' else 'elsif' end, op);
     if by_row then
-      if op = 'UPDATE' then
-        branches := branches || pg_catalog.format(
-          E'    if not (%s) then\n      perform %s2, NEW, OLD);\n      return null;\n    end if;\n', keys_same, classic);
-      end if;
+      -- TG_OP would be compared by a function, and each one costs a look-up at the first row of a transaction
+      branches := branches || case op
+        when 'INSERT' then E'  if OLD is not distinct from null then -- INSERT\n'
+        when 'DELETE' then E'  elsif NEW is not distinct from null then -- DELETE\n'
+        else pg_catalog.format(E'  else -- UPDATE\n    if not (%s) then\n      perform %s2, NEW, OLD);\n%s    end if;\n',
+          keys_same, classic, leave)
+      end;
       if where_rows is not null then
-        branches := branches || pg_catalog.format(E'    if not (%s) then\n      return null;\n    end if;\n', where_rows);
+        branches := branches || pg_catalog.format(E'    if not (%s) then\n%s    end if;\n', where_rows, leave);
       end if;
       plain := pgq._fast_plain(logged, cols, types, filled);
+      -- what is not constant is computed before the insert, which may not meet the queue's row
       for i in 1 .. 6 loop
         if i = 2 and i_format = 'logu' and args.exprs[i] is null and plain.condition is not null then
           branches := branches || pg_catalog.format(
             E'    if %s then\n      _ev_data := %s;\n    else\n      _ev_data := %s;\n    end if;\n',
             plain.condition, plain.data, fields[i]);
-        elsif names[i] = any (varying) then
+        elsif i = 2 or args.exprs[i] is not null or i = 4 and args.backup and op = 'UPDATE' then
           branches := branches || pg_catalog.format(E'    _%s := %s;\n', names[i], fields[i]);
         else
-          constants[i] := fields[i];
+          continue;
+        end if;
+        fields[i] := '_' || names[i];
+        if pg_catalog.strpos(variables, fields[i]) = 0 then
+          variables := variables || pg_catalog.format(E'\n  %s pg_catalog.text;', fields[i]);
         end if;
       end loop;
+      branches := branches || pgq._fast_insert_source(queue, fields);
     else
       from_rows := case
         when needs_pairs then '(select pg_catalog.row_number() over () as "pgq row", * from new_table) n'
@@ -158,6 +156,8 @@ begin
         when op = 'DELETE' then 'old_table o'
         else 'new_table n'
       end || coalesce(' where ' || where_rows, '') || case when needs_pairs then ' order by n."pgq row"' else '' end;
+      branches := branches || pg_catalog.format(E'  %s pg_catalog.texteq(TG_OP, %L) then\n',
+        case op when 'INSERT' then 'if' else 'elsif' end, op);
       for t in 0 .. queue.queue_ntables - 1 loop
         branches := branches || pg_catalog.format(
           E'    %s _table operator(pg_catalog.=) %s then\n'
@@ -175,53 +175,14 @@ begin
   end loop;
   branches := branches || E'  end if;\n';
 
-  -- The xid comes before the snapshot that reads the queue row: see pgq.insert_event_raw. What is out of the ordinary
-  -- goes through pgq.insert_event.
-  from_queue := pg_catalog.format(
-    E'      from pgq.queue q\n'
-    '     where q.queue_id operator(pg_catalog.=) %s and pg_catalog.texteq(q.queue_name, %L)\n'
-    '       and pg_catalog.texteq(q.queue_data_pfx, %L) and pg_catalog.texteq(q.queue_event_seq, %L)\n'
-    '       and not q.queue_disable_insert and q.queue_per_tx_limit is null',
-    queue.queue_id, args.queue, queue.queue_data_pfx, queue.queue_event_seq);
-
   if by_row then
-    for i in 1 .. 6 loop
-      fields[i] := coalesce(constants[i], '_' || names[i]);
-    end loop;
-    -- One statement reads the queue row and inserts: half the cost of two. It must name the table, so the one that was
-    -- current the last time is tried; which it was is kept in a setting of the session, as a hint that may be wrong.
-    -- Id and xid come by the defaults of the columns: a volatile function in the select would make it a plan of its own.
-    -- After the row the transaction has its xid; before it, it gets one here.
-    inserts := case when args.skip then E'  _txid := pg_catalog.txid_current();\n' else '' end
-      || pg_catalog.format(E'  _hint := pg_catalog.current_setting(%L, true);\n', 'pgq.table_of_' || queue.queue_id);
-    for t in 0 .. queue.queue_ntables - 1 loop
-      inserts := inserts || pg_catalog.format(
-        E'  %s pg_catalog.texteq(_hint, ''%s'') then\n'
-        '    insert into %s (ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
-        '    select pg_catalog.now(), %s\n%s'
-        '       and q.queue_cur_table operator(pg_catalog.=) %2$s;\n',
-        case t when 0 then 'if' else 'elsif' end, t, pgq.quote_fqname(queue.queue_data_pfx || '_' || t),
-        pg_catalog.array_to_string(fields, ', '), from_queue);
-    end loop;
-    inserts := inserts || pg_catalog.format(
-      E'  end if;\n  if found then\n    return null;\n  end if;\n  select q.queue_cur_table into _table\n%s;\n', from_queue);
-    for t in 0 .. queue.queue_ntables - 1 loop
-      inserts := inserts || pg_catalog.format(
-        E'  %s _table operator(pg_catalog.=) %s then\n'
-        '    insert into %s (ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)\n'
-        '    values (pg_catalog.now(), %s);\n',
-        case t when 0 then 'if' else 'elsif' end, t, pgq.quote_fqname(queue.queue_data_pfx || '_' || t),
-        pg_catalog.array_to_string(fields, ', '));
-    end loop;
-    inserts := inserts || pg_catalog.format(E'  else\n    perform pgq.insert_event(%L, %s);\n  end if;\n'
-      '  if _table is not null then\n'
-      '    perform pg_catalog.set_config(%L, _table::pg_catalog.text, false);\n  end if;\n',
-      args.queue, pg_catalog.array_to_string(fields, ', '), 'pgq.table_of_' || queue.queue_id);
+    if args.skip then
+      variables := variables || E'\n  _txid pg_catalog.int8;';
+      branches := E'  -- no row is written yet that gave the transaction its xid\n  _txid := pg_catalog.txid_current();\n' || branches;
+    end if;
     return pg_catalog.format($source$
 declare
-  _table pg_catalog.int4;
-  _skip pg_catalog.bool;
-  _hint pg_catalog.text;%6$s
+  _skip pg_catalog.bool;%5$s
 begin
   -- written by pgq.create_fast_trigger for the table with oid %1$s (its name could end this comment)
   if %2$s then
@@ -241,13 +202,12 @@ begin
     end if;
     return NEW;
   end if;
-%4$s%5$s  return null;
-end;
-$source$, i_table::pg_catalog.oid, usable, classic, branches, inserts,
-      case when args.skip then E'\n  _txid pg_catalog.int8;' else '' end
-        || (select pg_catalog.string_agg(pg_catalog.format(E'\n  _%s pg_catalog.text;', v), '') from pg_catalog.unnest(varying) v));
+%4$s%6$send;
+$source$, i_table::pg_catalog.oid, usable, classic, branches, variables, leave);
   end if;
 
+  -- The xid comes before the snapshot that reads the queue row: see pgq.insert_event_raw. What is out of the ordinary
+  -- goes through pgq.insert_event.
   return pg_catalog.format($source$
 declare
   _txid pg_catalog.int8;
@@ -290,6 +250,12 @@ $source$, i_table::pg_catalog.oid, usable,
       else pg_catalog.format('(select row(%s) from old_table o) operator(pg_catalog.=) (select row(%s) from new_table n)',
         old_keys, new_keys) end,
     keys_same, case when 'key_update=delete_insert' = any (i_args) then '1 .. 3' else '2 .. 2' end, classic,
-    E'  _txid := pg_catalog.txid_current();\n  select q.queue_cur_table into _table\n' || from_queue || E';\n', branches);
+    pg_catalog.format($source$  _txid := pg_catalog.txid_current();
+  select q.queue_cur_table into _table
+      from pgq.queue q
+     where q.queue_id operator(pg_catalog.=) %s and pg_catalog.texteq(q.queue_name, %L)
+       and pg_catalog.texteq(q.queue_data_pfx, %L) and pg_catalog.texteq(q.queue_event_seq, %L)
+       and not q.queue_disable_insert and q.queue_per_tx_limit is null;
+$source$, queue.queue_id, queue.queue_name, queue.queue_data_pfx, queue.queue_event_seq), branches);
 end;
 $$;
