@@ -7,7 +7,7 @@ declare
     _functions constant jsonb := '{
         "public": [
             "get_consumer_info", "get_queue_info", "quote_fqname", "rotation_blockers", "seq_getval", "version",
-            "_listed_columns", "_replication_role", "_row_check", "_row_fields", "_row_json", "_row_same", "_row_sql", "_row_urlencoded",
+            "_listed_columns", "_refresh_or_tell", "_replication_role", "_row_check", "_row_fields", "_row_json", "_row_same", "_row_sql", "_row_urlencoded",
             "_table_shape", "_trigger_args", "_trigger_eval", "_trigger_event", "_trigger_expr", "_trigger_expr_column",
             "_trigger_silent",
             "_urlencode"

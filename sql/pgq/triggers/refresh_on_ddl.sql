@@ -1,11 +1,30 @@
+-- pgq._refresh_or_tell(i_table regclass)
+--
+-- Purpose:    writes a table's generated triggers again, for the sake of speed only: where that fails, because they are
+--             another role's for example, they go on capturing as they are and a notice says so.
+-- Parameters: i_table - the table
+-- Returns:    -
+-- Calls:      pgq.refresh_fast_triggers
+-- Tables:     -
+create or replace function pgq._refresh_or_tell(i_table regclass)
+returns void language plpgsql as $$
+begin
+  perform pgq.refresh_fast_triggers(i_table);
+exception
+  when others then
+    raise notice 'generated triggers of table "%" are not written again and may be slow: %', i_table, sqlerrm
+      using hint = 'Have their owner run pgq.refresh_fast_triggers().';
+end;
+$$;
+
 -- pgq._refresh_on_ddl()
 --
 -- Purpose:    event trigger that writes generated triggers again at the end of an ALTER TABLE. It runs with the rights of
---             whoever alters the table, and where these do not suffice it leaves the trigger to work through the classic
---             one. Only a superuser can make it; without it, call pgq.refresh_fast_triggers().
+--             whoever alters the table, and where these do not suffice the trigger works through the classic one. Only a
+--             superuser can make it; without it, call pgq.refresh_fast_triggers().
 -- Parameters: -
 -- Returns:    -
--- Calls:      pgq.refresh_fast_triggers
+-- Calls:      pgq._refresh_or_tell
 -- Tables:     reads pg_trigger, pg_proc
 create or replace function pgq._refresh_on_ddl()
 returns event_trigger language plpgsql as $$
@@ -18,13 +37,7 @@ begin
       join pg_catalog.pg_proc p on p.oid = t.tgfoid and pg_catalog.starts_with(p.proname, '_pgq_fast_')
      where c.classid = 'pg_catalog.pg_class'::regclass
   loop
-    begin
-      perform pgq.refresh_fast_triggers(target);
-    exception
-      when insufficient_privilege then
-        raise notice 'triggers of table "%" work through the classic trigger now', target::regclass
-          using hint = 'Have their owner run pgq.refresh_fast_triggers().';
-    end;
+    perform pgq._refresh_or_tell(target);
   end loop;
 end;
 $$;

@@ -41,6 +41,32 @@ describe('install', () => {
     expect(await database.query('select ev_data from pgq.event_template')).toEqual([{ ev_data: 'd' }]);
   });
 
+  it('over an earlier version, writes generated triggers as this one does, and leaves those of other roles as they are', async () => {
+    const database = await testDatabase();
+    await database.query(`select pgq.create_queue('q');
+      create table t (id int primary key); select pgq.create_fast_trigger('t', 'q');
+      create table u (id int primary key); select pgq.create_fast_trigger('u', 'q')`);
+    const sources = `select tgrelid::regclass::text as "table", prosrc from pg_trigger join pg_proc p on p.oid = tgfoid
+      where proname like '\\_pgq\\_fast\\_%' order by 1`;
+    const written = await database.query(sources);
+    await database.query(`do $$ declare f regproc; begin
+      for f in select oid from pg_proc where proname like '\\_pgq\\_fast\\_%' loop
+        execute format('create or replace function %s() returns trigger language plpgsql as ''begin return null; end''', f);
+      end loop; end $$`);
+    await asSuperuser(
+      database.superuserUrl,
+      `do $$ begin execute (select format('alter function %s owner to postgres', tgfoid::regprocedure)
+        from pg_trigger where tgrelid = 'u'::regclass and tgname = 'pgq_q'); end $$`,
+    );
+    const result = await install(database);
+    expect(result.code, result.stderr).toBe(0);
+    const [first, second] = await database.query(sources);
+    expect(first).toEqual(written[0]);
+    expect(second).toEqual({ table: 'u', prosrc: 'begin return null; end' });
+    await database.query('insert into t values (1)');
+    expect(await database.query('select ev_data from pgq.event_template')).toEqual([{ ev_data: 'id=1' }]);
+  });
+
   it('--dry-run prints SQL that psql could run, and changes nothing', async () => {
     const database = await testDatabase({ from: 'empty' });
     const result = await install(database, '--dry-run');

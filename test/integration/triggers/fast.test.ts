@@ -303,6 +303,71 @@ test('key_update=delete_insert logs all deletes first and all inserts last, so t
   await expect(create('logutriga', 'row', 'key_update=delete_insert')).rejects.toThrow('level statement');
 });
 
+test('a row trigger is planned for the queue as it is, once after each of its changes, also where plans may not be thrown away', async () => {
+  await create('logutriga', 'row');
+  const session = await database.connect('postgres');
+  await session.query(`set track_functions = 'pl'; create view slow as
+    select coalesce(sum(calls), 0)::int as calls from pg_stat_xact_user_functions where funcname = '_fast_insert'`);
+  /** Inserts some rows in one transaction; returns how many went past the planned statements. */
+  const insert = async (first: number, last: number): Promise<number> => {
+    // a transaction sees those counts of earlier ones too that were not sent yet
+    await session.query('begin');
+    const { rows: before } = await session.query<{ calls: number }>('select calls from slow');
+    for (let id = first; id <= last; id++) await session.query(`insert into ${table} values (${id})`);
+    const { rows: after } = await session.query<{ calls: number }>('select calls from slow');
+    await session.query('commit');
+    return after[0]!.calls - before[0]!.calls;
+  };
+  const set = (assignment: string) =>
+    database.query(`update pgq.queue set ${assignment} where queue_name = '${queue}'`);
+
+  expect(await insert(3, 5)).toBe(0);
+  for (const [n, assignment] of [
+    'queue_cur_table = 1',
+    'queue_switch_step2 = 9',
+    'queue_cur_table = 2',
+  ].entries()) {
+    await set(assignment);
+    expect(await insert(10 * n + 10, 10 * n + 14)).toBe(1);
+    expect(await insert(10 * n + 15, 10 * n + 19)).toBe(0);
+  }
+  await set('queue_per_tx_limit = 100');
+  expect(await insert(40, 42)).toBe(3);
+  await set('queue_per_tx_limit = null');
+  expect(await insert(43, 45)).toBe(1);
+  // a materialized view is filled by restricted commands, of which DISCARD is none
+  await session.query(`create function add_rows() returns int language sql as $$
+      insert into ${table} values (50);
+      update pgq.queue set queue_cur_table = 0 where queue_name = '${queue}';
+      insert into ${table} values (51) returning id $$;
+    create materialized view restricted as select add_rows()`);
+  expect(await insert(52, 54)).toBeLessThanOrEqual(1);
+
+  const events = await database.query(
+    `select right(tableoid::regclass::text, 1) || ' ' || ev_data as event from ${eventTable} order by ev_id`,
+  );
+  expect(events.map(({ event }) => event)).toEqual(
+    [
+      ...[3, 4, 5].map((id) => [0, id]),
+      ...[1, 1, 2].flatMap((place, n) => Array.from({ length: 10 }, (_, i) => [place, 10 * n + 10 + i])),
+      ...[40, 41, 42, 43, 44, 45, 50].map((id) => [2, id]),
+      ...[51, 52, 53, 54].map((id) => [0, id]),
+    ].map(([place, id]) => `${place} id=${id}&a&n`),
+  );
+  await session.query('drop materialized view restricted; drop function add_rows; drop view slow');
+});
+
+test('an open transaction that has captured rows is stopped by queue_disable_insert', async () => {
+  await create('logutriga', 'row');
+  const session = await database.connect();
+  await session.query(`begin; insert into ${table} values (3)`);
+  await database.query(`update pgq.queue set queue_disable_insert = true where queue_name = '${queue}'`);
+  await expect(session.query(`insert into ${table} values (4)`)).rejects.toThrow(
+    'Insert into queue disallowed',
+  );
+  await session.query('rollback');
+});
+
 test('SKIP suppresses the change', async () => {
   await create('logutriga', 'row', 'SKIP');
   await database.query(`insert into ${table} values (3)`);
