@@ -1,4 +1,4 @@
-import { SkytoolsError } from '../platform/errors.ts';
+import { SkytoolsError, UsageError } from '../platform/errors.ts';
 import type { Client } from '../postgres/connect.ts';
 import { hasSqlState } from '../postgres/errors.ts';
 import { quoteIdent, quoteLiteral, quoteQualified } from '../postgres/quote.ts';
@@ -37,6 +37,9 @@ export interface CaptureTrigger {
   definition: string;
 }
 
+/** What the trigger functions take; they refuse the rest when they fire, and with it every change of the table. */
+const ARGUMENT = /^(SKIP$|backup$|deny$|(ignore|pkey|when|ev_type|ev_data|ev_extra[1-4])=)/;
+
 /** Arguments that a TRUNCATE trigger takes as well; it refuses the rest. */
 const FOR_TRUNCATE = /^(deny|SKIP)$/;
 
@@ -48,9 +51,16 @@ const TRUNCATE_SUFFIX = '_truncate';
  * Captures a table's changes into a queue: one trigger for each changed row and one for TRUNCATE, both or none.
  *
  * @returns the names of the triggers
- * @throws SkytoolsError PGQ_QUEUE_MISSING, PGQ_TRIGGER_EXISTS
+ * @throws SkytoolsError PGQ_QUEUE_MISSING, PGQ_TRIGGER_EXISTS; UsageError PGQ_TRIGGER_ARGUMENT
  */
 export async function addTrigger(client: Client, spec: TriggerSpec): Promise<string[]> {
+  const wrong = spec.arguments?.find((argument) => !ARGUMENT.test(argument));
+  if (wrong !== undefined) {
+    throw new UsageError('PGQ_TRIGGER_ARGUMENT', `the trigger functions know no argument "${wrong}"`, {
+      subject: { table: spec.table },
+      hint: 'they are SKIP, backup, deny, ignore=, pkey=, when=, ev_type=, ev_data= and ev_extra1= to ev_extra4=',
+    });
+  }
   if (spec.generated !== undefined) return addGeneratedTrigger(client, spec, spec.generated);
   const name = triggerName(spec);
   const truncateName = `${name}${TRUNCATE_SUFFIX}`;

@@ -21,6 +21,8 @@ export interface OwnedObject {
 export interface DatabaseState {
   /** As server_version_num: 180004. */
   serverVersion: number;
+  /** Of the database: UTF8. */
+  encoding: string;
   database: string;
   user: string;
   superuser: boolean;
@@ -51,6 +53,7 @@ export interface DatabaseState {
 
 const ENVIRONMENT = `
 select current_setting('server_version_num')::int as server_version,
+       getdatabaseencoding()::text as encoding,
        current_database()::text as database,
        current_user::text as "user",
        r.rolsuper as superuser,
@@ -115,6 +118,7 @@ export async function inspect(client: Client): Promise<DatabaseState> {
   const plain = environment.has_queue && !environment.has_record && extensions.rows.length === 0;
   return {
     serverVersion: environment.server_version,
+    encoding: environment.encoding,
     database: environment.database,
     user: environment.user,
     superuser: environment.superuser,

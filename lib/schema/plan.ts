@@ -137,7 +137,24 @@ function driftWarning({ drift }: DatabaseState): string[] {
   return [`not as installed any more: ${describeDrift(drift)}; \`skytools install --repair\` puts them back`];
 }
 
+/** What to do about {@link encodingProblem}. */
+export const OTHER_FORMAT = 'capture with jsontriga, which has no such limit';
+
+/**
+ * `logutriga` writes the bytes of the database's encoding, as in the original, and every consumer reads them as UTF-8, as in the
+ * original: what is not ASCII is refused then. Undefined where the encoding is UTF-8.
+ */
+export const encodingProblem = ({ encoding }: DatabaseState): string | undefined =>
+  encoding === 'UTF8'
+    ? undefined
+    : `the database is in ${encoding}: consumers refuse url-encoded rows (logutriga) with values that are not ASCII`;
+
 function warningsOf(state: DatabaseState): string[] {
+  const encoding = encodingProblem(state);
+  return [...(encoding === undefined ? [] : [`${encoding}; ${OTHER_FORMAT}`]), ...roleWarning(state)];
+}
+
+function roleWarning(state: DatabaseState): string[] {
   if (state.missingRoles.length === 0 || state.mayCreateRoles) return [];
   return [
     `roles ${state.missingRoles.join(', ')} do not exist and ${state.user} may not create roles: their grants are left out; have them created, then install again`,

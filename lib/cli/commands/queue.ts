@@ -80,11 +80,14 @@ export async function oneQueue(context: CommandContext, queue: string): Promise<
   const { queueStatus } = await import('../../pgq/status.ts');
   const [status] = await queueStatus(await context.connect(), queue);
   if (status) return status;
-  throw new UsageError('PGQ_QUEUE_MISSING', `no such queue: ${queue}`, {
+  throw noSuchQueue(queue);
+}
+
+export const noSuchQueue = (queue: string) =>
+  new UsageError('PGQ_QUEUE_MISSING', `no such queue: ${queue}`, {
     subject: { queue },
     hint: 'skytools queue list shows the queues; skytools queue create makes one',
   });
-}
 
 /** @throws UsageError QUEUE_NOT_TICKED_HERE */
 function refuseTick({ queue, tickerPaused, externalTicker }: QueueStatus): void {
@@ -113,6 +116,7 @@ export function registerQueueCommands(cli: Cli): void {
       ['skytools queue create orders ticker-max-lag=1s rotation-period=1h', 'and with its own'],
     ],
     async (context, [queue, ...pairs]) => {
+      if (queue === '') throw new UsageError('CLI_BAD_NAME', 'the name is empty', { hint: 'name the queue' });
       const settings = await parseSettings(pairs);
       const { configureQueue, createQueue } = await queues();
       const client = await context.connect();

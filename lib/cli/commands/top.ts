@@ -6,7 +6,7 @@ import type { Cli } from '../cli.ts';
 import type { CommandContext } from '../context.ts';
 import { type Column, formatSeconds, formatTable } from '../output.ts';
 import { CONSUMER_COLUMNS } from './consumer.ts';
-import { QUEUE_COLUMNS } from './queue.ts';
+import { noSuchQueue, QUEUE_COLUMNS } from './queue.ts';
 
 interface TopFlags {
   interval: number;
@@ -65,6 +65,7 @@ export function registerTopCommand(cli: Cli): void {
       try {
         for (;;) {
           const queues = await queueStatus(client, options.queue);
+          if (options.queue !== undefined && queues.length === 0) throw noSuchQueue(options.queue);
           const consumers = await consumerStatus(client, options.queue);
           consumers.sort((a, b) => (b.lagSeconds ?? 0) - (a.lagSeconds ?? 0));
           const at = performance.now();

@@ -1,7 +1,7 @@
 import { installSql } from '../compose.ts';
 import { type Drift, describeDrift } from '../drift.ts';
 import type { DatabaseState } from '../inspect.ts';
-import { OLDEST_SERVER } from '../plan.ts';
+import { encodingProblem, OLDEST_SERVER, OTHER_FORMAT } from '../plan.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
 /** Server version, what is installed, whether it is still what was installed, roles. */
@@ -13,6 +13,8 @@ export function checkInstallation(state: DatabaseState, version: string): Findin
       ? fault('server', `PostgreSQL ${major} is too old`, 'PostgreSQL 14 is the oldest version supported')
       : ok('server', `PostgreSQL ${major}`),
   );
+  const encoding = encodingProblem(state);
+  if (encoding !== undefined) findings.push(warning('encoding', encoding, OTHER_FORMAT));
   findings.push(checkVersion(state, version));
   if (state.installed) findings.push(checkDrift(state.drift));
   const missing = state.missingRoles.filter((role) =>

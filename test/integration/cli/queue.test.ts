@@ -197,4 +197,15 @@ describe('trigger', () => {
     const result = await run('trigger', 'add', 'plain', 'nowhere');
     expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining('PGQ_QUEUE_MISSING') });
   });
+
+  it.each([[], ['--generated', 'row']])(
+    'refuses an argument that the function would refuse at every change %j',
+    async (...flags) => {
+      await database.query('create table if not exists argued (id int primary key)');
+      await run('queue', 'create', 'q');
+      const result = await run('trigger', 'add', 'argued', 'q', '--arg', 'frob=1', ...flags);
+      expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining('PGQ_TRIGGER_ARGUMENT') });
+      await database.query('insert into argued select coalesce(max(id), 0) + 1 from argued');
+    },
+  );
 });

@@ -5,6 +5,7 @@ import { planInstall } from '../../../lib/schema/plan.ts';
 
 const EMPTY: DatabaseState = {
   serverVersion: 180_000,
+  encoding: 'UTF8',
   database: 'shop',
   user: 'me',
   superuser: false,
@@ -67,6 +68,10 @@ describe('plan of an install', () => {
       'ownership of schema pgq: run as boss or a superuser',
       'ownership of function f0, f1, f2, f3, f4 and 2 more: run as boss or a superuser',
     ]);
+  });
+
+  it('warns of a database whose url-encoded rows consumers would refuse', () => {
+    expect(plan({ encoding: 'LATIN1' }).warnings).toEqual([expect.stringMatching(/LATIN1.*jsontriga/)]);
   });
 
   it('only warns of roles that it may not create', () => {
