@@ -8,6 +8,7 @@ export interface SourceBatch {
   cur_tick_id: bigint;
   /** As text: a Date would lose microseconds that a branch must keep. */
   tick_time: string;
+  prev_tick_event_seq: bigint;
   cur_tick_event_seq: bigint;
 }
 
@@ -27,7 +28,7 @@ export async function nextBatch(
 ): Promise<SourceBatch | undefined> {
   const seconds = (value: number | undefined) => (value === undefined ? null : `${value} seconds`);
   const { rows } = await provider.query<SourceBatch & { batch_id: bigint | null }>(
-    `select batch_id, prev_tick_id, cur_tick_id, cur_tick_time::text as tick_time, cur_tick_event_seq
+    `select batch_id, prev_tick_id, cur_tick_id, cur_tick_time::text as tick_time, prev_tick_event_seq, cur_tick_event_seq
        from pgq.next_batch_custom($1, $2, $3, $4, $5)`,
     [
       queue,

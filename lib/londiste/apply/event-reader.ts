@@ -1,4 +1,5 @@
-import type { Readable } from 'node:stream';
+import type pg from 'pg';
+import { readCopy } from '../../postgres/read-copy.ts';
 
 /*
  * The events of a batch leave the provider as binary COPY (PostgreSQL's documentation of COPY, "Binary Format"): a header,
@@ -8,6 +9,7 @@ import type { Readable } from 'node:stream';
 
 /** Fields in the order of {@link eventQuery}. */
 const FIELDS = 9;
+const ID = 1;
 const TIME = 2;
 const TYPE = 3;
 const EXTRA1 = 4;
@@ -17,11 +19,28 @@ const HEADER_BYTES = 19;
 /** Data above this is handed on in pieces as it arrives; below it, memory holds it whole. */
 const WHOLE_BYTES = 1024 * 1024;
 
-/** Selects the events of a batch as the reader expects them. `hidden`: SQL that is true for events not to be applied. */
-export const eventQuery = (batchSql: string, hidden: string, where: string, limit: number | undefined) =>
-  `copy (select ${hidden}, ev_id, ev_time, ev_type, ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_data
-           from (${batchSql}) e${where} order by ev_id${limit === undefined ? '' : ` limit ${limit}`})
+export interface EventQuery {
+  /** Query of the batch (pgq.batch_event_sql). */
+  batchSql: string;
+  /** SQL that is true for events not to be applied. */
+  hidden: string;
+  /** Conditions of the events that are wanted. */
+  wanted: readonly string[];
+  /** In the order of their ids; else as they lie in the tables, and that at once. */
+  ordered: boolean;
+  limit: number | undefined;
+}
+
+/** Every batch's query ends with it: callers of the original cut it off, too. */
+const BATCH_ORDER = / order by 1$/;
+
+/** Selects the events of a batch as {@link readEvents} expects them. */
+export function eventQuery({ batchSql, hidden, wanted, ordered, limit }: EventQuery): string {
+  const where = wanted.length > 0 ? ` where ${wanted.join(' and ')}` : '';
+  return `copy (select ${hidden}, ev_id, ev_time, ev_type, ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_data
+           from (${batchSql.replace(BATCH_ORDER, '')}) e${where}${ordered ? ' order by ev_id' : ''}${limit === undefined ? '' : ` limit ${limit}`})
      to stdout (format binary)`;
+}
 
 /** Type and extra1 of events: one object for all that share them. */
 export interface EventName {
@@ -29,21 +48,22 @@ export interface EventName {
   readonly extra1: string | null;
 }
 
-/** An event up to its data. The bytes belong to the reader and change with the next event. */
+/** An event up to its data. It changes with the next event. */
 export class EventHead {
   hidden = false;
-  id = 0n;
+  /** Exact up to 2^53, which no sequence of events comes near. */
+  id = 0;
   name: EventName = { type: '', extra1: null };
-  /** Bytes of the tuple from ev_id up to the data's length, and that length: what a queue takes over as it is. */
-  bytes: Buffer = EMPTY;
-  /** Where in `bytes` each field begins with its length. */
+  /** Where the event stands, */
+  chunk: Buffer = EMPTY;
+  /** and where in it each field begins with its length. */
   readonly at = new Int32Array(FIELDS);
   /** Bytes of the data; -1: NULL. */
   dataBytes = -1;
 
   /** ev_time as ISO 8601 in UTC: the binary form is microseconds since 2000. */
   get time(): string {
-    const microseconds = this.bytes.readBigInt64BE(this.at[TIME]! + 4);
+    const microseconds = this.chunk.readBigInt64BE(this.at[TIME]! + 4);
     const milliseconds = new Date(Number(microseconds / 1000n) + Date.UTC(2000, 0, 1)).toISOString();
     return `${milliseconds.slice(0, -1)}${String(microseconds % 1000n).padStart(3, '0')}Z`;
   }
@@ -51,8 +71,18 @@ export class EventHead {
   /** A text field. */
   text(field: number): string | null {
     const at = this.at[field]!;
-    const length = this.bytes.readInt32BE(at);
-    return length < 0 ? null : this.bytes.toString('utf8', at + 4, at + 4 + length);
+    const length = this.chunk.readInt32BE(at);
+    return length < 0 ? null : this.chunk.toString('utf8', at + 4, at + 4 + length);
+  }
+
+  /** Where the event begins with its id, or the field behind it. */
+  begin(withId: boolean): number {
+    return this.at[withId ? ID : TIME]!;
+  }
+
+  /** Where its data begins, behind the length. */
+  get dataStart(): number {
+    return this.at[DATA]! + 4;
   }
 }
 
@@ -69,87 +99,103 @@ export interface EventSink {
 }
 
 /**
- * Reads the whole stream. Where the sink fails the rest is read without it, because a COPY can only be ended by its end; then
- * the error is thrown.
+ * Reads the events of a batch to the end, also where the sink fails: then its error is thrown.
  *
  * @returns how many events came, and the last one's id
  */
 export async function readEvents(
-  stream: Readable,
+  client: pg.ClientBase,
+  query: string,
   sink: EventSink,
 ): Promise<{ events: number; last: bigint | undefined }> {
-  const head = new EventHead();
-  const names = new Names();
-  let held: Buffer = EMPTY;
-  let headerRead = false;
-  /** Bytes of a long event's data that have not come yet. */
-  let missing = 0;
-  let events = 0;
-  let failure: { error: unknown } | undefined;
-  for await (const part of stream as AsyncIterable<Buffer>) {
-    if (failure !== undefined) continue;
-    try {
-      const chunk = held.length > 0 ? Buffer.concat([held, part]) : part;
-      let at = 0;
-      if (!headerRead) {
-        if (chunk.length < HEADER_BYTES) {
-          held = chunk;
-          continue;
-        }
-        headerRead = true;
-        at = HEADER_BYTES;
-      }
-      for (;;) {
-        if (missing > 0) {
-          const take = Math.min(missing, chunk.length - at);
-          const wait = sink.piece(chunk, at, at + take);
-          if (wait) await wait;
-          at += take;
-          missing -= take;
-          if (missing > 0) break;
-          const done = sink.end();
-          if (done) await done;
-        }
-        const data = readHead(head, names, chunk, at);
-        if (data < 0) break;
-        const length = Math.max(0, head.dataBytes);
-        if (data + length <= chunk.length) {
-          const wait = sink.event(head, chunk, data, data + length);
-          if (wait) await wait;
-          at = data + length;
-        } else if (length > WHOLE_BYTES) {
-          const wait = sink.begin(head);
-          if (wait) await wait;
-          at = data;
-          missing = length;
-        } else break;
-        events++;
-      }
-      held = chunk.subarray(at);
-    } catch (error) {
-      failure = { error };
-    }
-  }
-  if (failure !== undefined) throw failure.error;
-  return { events, last: events === 0 ? undefined : head.id };
+  const reader = new EventReader(sink);
+  await readCopy(client, query, (chunk, start, end) => reader.take(chunk, start, end));
+  return { events: reader.events, last: reader.events === 0 ? undefined : BigInt(reader.head.id) };
 }
 
-/** Reads an event up to its data. @returns where the data begins; -1 where the chunk ends before, or the stream does */
-function readHead(head: EventHead, names: Names, chunk: Buffer, start: number): number {
-  if (start + 2 > chunk.length || chunk.readInt16BE(start) < 0) return -1;
+class EventReader {
+  readonly head = new EventHead();
+  events = 0;
+  readonly #sink: EventSink;
+  readonly #names = new Names();
+  #headerRead = false;
+  /** An event of which the rest has not come. */
+  #held = EMPTY;
+  /** Bytes of a long event's data that have not come. */
+  #missing = 0;
+
+  constructor(sink: EventSink) {
+    this.#sink = sink;
+  }
+
+  take(chunk: Buffer, start: number, end: number): Promise<void> | undefined {
+    if (this.#held.length === 0) return this.#read(chunk, start, end);
+    const whole = Buffer.concat([this.#held, chunk.subarray(start, end)]);
+    this.#held = EMPTY;
+    return this.#read(whole, 0, whole.length);
+  }
+
+  #read(chunk: Buffer, start: number, end: number): Promise<void> | undefined {
+    let at = start;
+    while (at < end) {
+      let wait: Promise<void> | undefined;
+      if (this.#missing > 0) {
+        const to = Math.min(at + this.#missing, end);
+        this.#missing -= to - at;
+        wait = this.#piece(chunk, at, to);
+        at = to;
+      } else if (!this.#headerRead) {
+        if (end - at < HEADER_BYTES) return this.#hold(chunk, at, end);
+        this.#headerRead = true;
+        at += HEADER_BYTES;
+      } else {
+        const { head } = this;
+        const data = readHead(head, this.#names, chunk, at, end);
+        if (data < 0) return this.#hold(chunk, at, end);
+        const length = Math.max(0, head.dataBytes);
+        if (data + length <= end) {
+          wait = this.#sink.event(head, chunk, data, data + length);
+          at = data + length;
+        } else if (length > WHOLE_BYTES) {
+          wait = this.#sink.begin(head);
+          this.#missing = length;
+          at = data;
+        } else return this.#hold(chunk, at, end);
+        this.events++;
+      }
+      const next = at;
+      if (wait) return wait.then(() => this.#read(chunk, next, end));
+    }
+    return undefined;
+  }
+
+  #hold(chunk: Buffer, at: number, end: number): undefined {
+    this.#held = chunk.subarray(at, end);
+  }
+
+  #piece(chunk: Buffer, start: number, end: number): Promise<void> | undefined {
+    const wait = this.#sink.piece(chunk, start, end);
+    if (this.#missing > 0) return wait;
+    return wait ? wait.then(() => this.#sink.end()) : this.#sink.end();
+  }
+}
+
+/** Reads an event up to its data. @returns where the data begins; -1 where the bytes end before, or the stream does */
+function readHead(head: EventHead, names: Names, chunk: Buffer, start: number, end: number): number {
+  if (start + 2 > end || chunk.readInt16BE(start) < 0) return -1;
   let at = start + 2;
-  const first = at + 5;
   for (let field = 0; field < DATA; field++) {
-    if (at + 4 > chunk.length) return -1;
-    head.at[field] = at - first;
+    if (at + 4 > end) return -1;
+    head.at[field] = at;
     const length = chunk.readInt32BE(at);
     at += 4 + Math.max(length, 0);
   }
-  if (at + 4 > chunk.length) return -1;
-  head.at[DATA] = at - first;
+  if (at + 4 > end) return -1;
+  head.at[DATA] = at;
+  head.chunk = chunk;
   head.hidden = chunk[start + 6] === 1;
-  head.bytes = chunk.subarray(first, at + 4);
-  head.id = head.bytes.readBigInt64BE(head.at[1]! + 4);
+  const id = head.at[ID]! + 4;
+  head.id = chunk.readInt32BE(id) * 2 ** 32 + chunk.readUInt32BE(id + 4);
   head.dataBytes = chunk.readInt32BE(at);
   head.name = names.of(head);
   return at + 4;
@@ -160,16 +206,16 @@ class Names {
   readonly #known = new Map<number, { bytes: Buffer; name: EventName }>();
 
   of(head: EventHead): EventName {
-    const { bytes, at } = head;
+    const { chunk, at } = head;
     const start = at[TYPE]!;
     const end = at[EXTRA1 + 1]!;
     let hash = 0;
-    for (let index = start; index < end; index++) hash = (Math.imul(hash, 31) + bytes[index]!) | 0;
+    for (let index = start; index < end; index++) hash = (Math.imul(hash, 31) + chunk[index]!) | 0;
     const known = this.#known.get(hash);
-    if (known !== undefined && sameBytes(known.bytes, bytes, start, end)) return known.name;
+    if (known !== undefined && sameBytes(known.bytes, chunk, start, end)) return known.name;
     const name = { type: head.text(TYPE) ?? '', extra1: head.text(EXTRA1) };
     if (this.#known.size >= MOST_NAMES) this.#known.clear();
-    this.#known.set(hash, { bytes: Buffer.from(bytes.subarray(start, end)), name });
+    this.#known.set(hash, { bytes: Buffer.from(chunk.subarray(start, end)), name });
     return name;
   }
 }

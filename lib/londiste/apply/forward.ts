@@ -41,12 +41,11 @@ export class Forward {
   begin(head: EventHead): void {
     this.#passing = this.#passes(head.name.type);
     if (!this.#passing) return;
-    const from = this.#keepIds ? 0 : head.at[2]!;
     const bytes = this.#bytes;
-    bytes.reserve(2 + head.bytes.length - from);
+    bytes.reserve(2);
     bytes.bytes.writeInt16BE(this.#keepIds ? 8 : 7, bytes.length);
-    head.bytes.copy(bytes.bytes, bytes.length + 2, from);
-    bytes.length += 2 + head.bytes.length - from;
+    bytes.length += 2;
+    this.#append(head.chunk, head.begin(this.#keepIds), head.dataStart);
     const data = this.#replaced.get(head.name.type);
     if (data === undefined) return;
     // The head ends with the length of the data.
@@ -60,9 +59,7 @@ export class Forward {
   }
 
   #append(chunk: Buffer, start: number, end: number): void {
-    this.#bytes.reserve(end - start);
-    chunk.copy(this.#bytes.bytes, this.#bytes.length, start, end);
-    this.#bytes.length += end - start;
+    this.#bytes.append(chunk, start, end);
   }
 
   /** Bytes that wait. */

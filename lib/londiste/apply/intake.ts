@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { encodeUrlencoded } from '../../pgq/codecs/urlencoded.ts';
 import { SkytoolsError } from '../../platform/errors.ts';
 import type { OneText, RealTable } from '../tables.ts';
+import { Arrival, OutOfOrder } from './arrival.ts';
 import { CopySinks } from './copy-sinks.ts';
 import type { EventHead, EventName, EventSink } from './event-reader.ts';
 import { type EventKind, eventKind, type QueueEvent, type RowKind } from './event-type.ts';
@@ -17,6 +18,8 @@ export interface IntakeOptions {
   tables: () => ReadonlyMap<string, RealTable>;
   /** Whether events of this name are looked at one by one. */
   isHooked: (table: string) => boolean;
+  /** The events come in the order of their ids; else only rows may come. */
+  ordered: boolean;
   /** Every event as a row of its own, its values as text. */
   exact: boolean;
   /** Rows that are new may go to their table at once. */
@@ -32,9 +35,9 @@ export interface IntakeOptions {
 const SEGMENT = 4 * 1024 * 1024;
 /** Bytes that wait for later events of the same keys, which make them needless, while the last segment is applied. */
 const WINDOW = 16 * 1024 * 1024;
-/** Keys that are remembered at once, and the bytes of their text: then what is there is applied. */
+/** Keys that are remembered at once, and the length of their texts: then what is there is applied. */
 const MOST_KEYS = 500_000;
-const MOST_KEY_BYTES = 32 * 1024 * 1024;
+const MOST_KEY_LENGTH = 32 * 1024 * 1024;
 /** Bytes of a row that is passed through from which on they are sent. */
 const PIECE = 2 * 1024 * 1024;
 /** Bytes of events to be passed on that are sent when nothing else is, and those that are waited for. */
@@ -57,6 +60,13 @@ class TableIntake {
     for (const other of this.stages.values()) if (other !== stage && !other.empty) return true;
     return false;
   }
+
+  /** The rows up to this event have left the stages. */
+  forget(upTo: number): void {
+    const moved = this.keys.forget(upTo);
+    for (const stage of this.stages.values()) stage.renumber(moved);
+    if (this.keys.size === 0) this.untracked = false;
+  }
 }
 
 /** Where events of one name go. */
@@ -76,7 +86,7 @@ type Passing =
       how: 'through';
       kind: RowKind;
       stage: Stage;
-      id: bigint;
+      id: number;
       rest: Buffer;
       sent: boolean;
     }
@@ -94,9 +104,14 @@ export class Intake implements EventSink {
   #tables = new Map<string, TableIntake | undefined>();
   #stages: Stage[] = [];
   #keys = 0;
-  #keyBytes = 0;
+  #keyLength = 0;
   /** Bytes that wait, superseded rows among them. */
   #waiting = 0;
+  /** Bytes of rows that the last segment has left, because earlier events may come. */
+  #left = 0;
+  readonly #arrival = new Arrival();
+  /** Events up to this one are applied. */
+  #applied = 0;
   readonly #lane = new Lane();
   /** Of the segment that is applied. */
   readonly #out = new SegmentBytes();
@@ -110,6 +125,7 @@ export class Intake implements EventSink {
 
   event(head: EventHead, chunk: Buffer, start: number, end: number): Promise<void> | undefined {
     const { forward } = this.#options;
+    this.#arrival.note(head.id, end - start);
     forward?.begin(head);
     forward?.piece(chunk, start, end);
     if (this.#forwardNow) return this.#sendForward(() => this.#take(head, chunk, start, end));
@@ -214,10 +230,11 @@ export class Intake implements EventSink {
     intake: TableIntake,
     stage: Stage,
     kind: RowKind,
-    id: bigint,
+    id: number,
     mark: number,
     starts: Int32Array,
   ): Promise<void> | undefined {
+    if (id < this.#applied) throw new OutOfOrder();
     const { operation } = kind;
     const { keys } = intake;
     const { keyIndexes } = stage;
@@ -235,60 +252,74 @@ export class Intake implements EventSink {
       }
     }
     if (slot < 0) {
-      slot = keys.add(key, operation);
+      slot = keys.add(key);
       this.#keys++;
-      this.#keyBytes += typeof key === 'string' ? key.length : 0;
+      this.#keyLength += typeof key === 'string' ? key.length : 0;
     }
-    keys.note(slot, id, operation, stage.nr, mark);
+    if (!keys.note(slot, id, operation)) {
+      stage.bytes.length = mark;
+      return undefined;
+    }
+    keys.place(slot, stage.nr, mark);
     if (operation === 2 && keyIndexes.length > 0) stage.keepKey(starts);
     stage.add(mark, slot);
     this.#waiting += stage.bytes.length - mark;
-    if (this.#keys > MOST_KEYS || this.#keyBytes > MOST_KEY_BYTES) return this.endSegment();
-    return this.#waiting > SEGMENT ? this.#relieve() : undefined;
+    if (this.#keys > MOST_KEYS || this.#keyLength > MOST_KEY_LENGTH) return this.#endSegment(Infinity);
+    return this.#waiting > this.#left + SEGMENT ? this.#relieve() : undefined;
   }
 
   async #addInNextSegment(
     intake: TableIntake,
     stage: Stage,
     kind: RowKind,
-    id: bigint,
+    id: number,
     mark: number,
   ): Promise<void> {
     const { bytes } = stage;
     const line = Buffer.from(bytes.bytes.subarray(mark, bytes.length));
     const starts = columnStarts(line, stage.layout.columns.length);
     bytes.length = mark;
-    await this.endSegment();
+    await this.#endSegment(Infinity);
     bytes.append(line, 0, line.length);
     await this.#add(intake, stage, kind, id, 0, starts);
   }
 
   /** Ends the segment where the target waits for work, or memory is full of rows that nothing has superseded. */
   #relieve(): Promise<void> | undefined {
-    if (this.#lane.idle) return this.endSegment();
+    if (this.#lane.idle) return this.#endSegment();
     if (this.#waiting <= WINDOW) return undefined;
     for (const stage of this.#stages) stage.compact();
-    this.#waiting = this.#stages.reduce((sum, { size }) => sum + size, 0);
-    return this.#waiting > WINDOW / 2 ? this.endSegment() : undefined;
+    this.#waiting = this.#bytesWaiting();
+    return this.#waiting > WINDOW / 2 ? this.#endSegment() : undefined;
   }
 
   readonly #run = (sql: string) => this.#options.target.query(sql);
 
-  /** Has applied what waits, as soon as the last segment is. */
-  async endSegment(): Promise<void> {
+  #bytesWaiting(): number {
+    return this.#stages.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /**
+   * Has applied what waits, as soon as the last segment is.
+   *
+   * @param upTo the last event; rows of later ones stay. More than a segment is not held back twice.
+   */
+  async #endSegment(upTo = this.#left > SEGMENT ? Infinity : this.#arrival.settled): Promise<void> {
     // Its bytes are on their way until then.
     await this.#lane.settle();
     this.#out.clear();
     if (this.#out.held > 2 * WINDOW) this.#out.release();
-    const stages = this.#stages.filter(({ empty }) => !empty);
-    for (const stage of stages) stage.take(this.#out);
-    for (const intake of this.#tables.values()) {
-      intake?.keys.clear();
-      if (intake) intake.untracked = false;
-    }
+    const stages = this.#stages.filter((stage) => !stage.empty && stage.take(this.#out, upTo));
+    this.#applied = Math.max(this.#applied, Math.min(upTo, this.#arrival.highest));
     this.#keys = 0;
-    this.#keyBytes = 0;
-    this.#waiting = 0;
+    this.#keyLength = 0;
+    for (const intake of new Set(this.#tables.values())) {
+      if (intake === undefined) continue;
+      intake.forget(upTo);
+      this.#keys += intake.keys.size;
+      this.#keyLength += intake.keys.textLength;
+    }
+    this.#waiting = this.#left = this.#bytesWaiting();
     this.#release();
     await this.#lane.begin(() => this.#applySegment(stages));
   }
@@ -296,7 +327,7 @@ export class Intake implements EventSink {
   /** Many tables must not keep the memory that each has needed at its time. */
   #release(): void {
     const held = this.#stages.reduce((sum, { bytes }) => sum + bytes.bytes.length, 0);
-    if (held > 2 * WINDOW) for (const stage of this.#stages) stage.release();
+    if (held > 2 * WINDOW) for (const stage of this.#stages) if (stage.empty) stage.release();
   }
 
   async #applySegment(stages: readonly Stage[]): Promise<void> {
@@ -309,13 +340,14 @@ export class Intake implements EventSink {
 
   /** Everything that came is applied. */
   async finish(): Promise<void> {
-    await this.endSegment();
+    await this.#endSegment(Infinity);
     await this.#lane.settle();
   }
 
   async #between(head: EventHead, kind: EventKind, data: string): Promise<void> {
+    if (!this.#options.ordered) throw new OutOfOrder();
     const event: QueueEvent = {
-      id: head.id,
+      id: BigInt(head.id),
       time: head.time,
       type: head.name.type,
       data,
@@ -334,6 +366,7 @@ export class Intake implements EventSink {
   }
 
   begin(head: EventHead): Promise<void> | undefined {
+    this.#arrival.note(head.id, head.dataBytes);
     this.#options.forward?.begin(head);
     this.#head = head;
     this.#passing = undefined;
@@ -349,6 +382,7 @@ export class Intake implements EventSink {
   }
 
   async #beginThrough(head: EventHead, route: Route, kind: RowKind, intake: TableIntake): Promise<void> {
+    if (head.id < this.#arrival.highest) throw new OutOfOrder();
     if (route.stage === undefined) {
       // The columns are those of the table here, most likely; the first piece tells.
       const row = Object.fromEntries([...intake.table.columns.keys()].map((column) => [column, null]));

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { copyOut } from '../../postgres/copy.ts';
+import { SkytoolsError } from '../../platform/errors.ts';
 import { quoteLiteral } from '../../postgres/quote.ts';
 import type { RealTable } from '../tables.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type MissingCounts,
   type RefusedEvent,
 } from './apply.ts';
+import { OutOfOrder } from './arrival.ts';
 import { eventQuery, readEvents } from './event-reader.ts';
 import type { EventKind, QueueEvent, TableHook } from './event-type.ts';
 import type { Forward } from './forward.ts';
@@ -30,6 +31,8 @@ export interface ApplyRun {
   after?: bigint | undefined;
   /** At most so many events. */
   limit?: number | undefined;
+  /** How many there are, by the sequence of their ids: more or fewer may come. */
+  expected?: number | undefined;
   /** The tables that rows go to; asked again after an event that may have changed them. */
   tables: () => Promise<ReadonlyMap<string, RealTable>>;
   /** Tables whose handler looks at each event, as it is then asked for `tables`. */
@@ -58,42 +61,72 @@ export interface Applied {
 /**
  * Brings the events of a batch to the subscriber and applies them. TRUNCATE, scripts and changes of the set split the batch:
  * what comes before them is applied before, what comes after, after. Between them the net effect of the rows is applied table
- * by table; where the tables refuse that, everything is undone and read again, event for event, to be split finer. Both
+ * by table; where the tables refuse that, everything is undone and read again, event for event, to be split finer. Rows
+ * alone are taken as they stand in the provider's tables; where that is not their order, they are read again sorted. Both
  * clients are in a transaction.
  *
  * @throws SkytoolsError LONDISTE_EVENT_REFUSED, LONDISTE_ROW_MISSING, LONDISTE_COLUMN_MISSING, LONDISTE_KEY_MISSING,
  *   LONDISTE_EVENT_UNREADABLE; PostgresError
  */
 export async function applyBatch(provider: pg.Client, target: pg.Client, run: ApplyRun): Promise<Applied> {
-  if (!run.strict) {
+  for (let way = firstWay(run); ; ) {
     await target.query('savepoint londiste_batch');
     try {
-      const applied = await attempt(provider, target, run, false);
+      const applied = await attempt(provider, target, run, way);
       await target.query('release savepoint londiste_batch');
       return applied;
     } catch (error) {
-      if (!isOfTheRows(error)) throw error;
+      const next = nextWay(way, error);
+      if (next === undefined) throw error;
       await target.query('rollback to savepoint londiste_batch; release savepoint londiste_batch');
+      way = next;
     }
   }
-  return attempt(provider, target, run, true);
 }
 
-async function attempt(
-  provider: pg.Client,
-  target: pg.Client,
-  run: ApplyRun,
-  exact: boolean,
-): Promise<Applied> {
+/** How the events are read and applied. */
+interface Way {
+  /** In the order of their ids, for which the server sorts them first; else as they stand in its tables, nearly in order. */
+  ordered: boolean;
+  /** Event for event; else by the net effect of each segment. */
+  exact: boolean;
+}
+
+const AS_THEY_STAND: Way = { ordered: false, exact: false };
+const SORTED: Way = { ordered: true, exact: false };
+const EXACT: Way = { ordered: true, exact: true };
+
+function firstWay({ strict, after, limit, expected = 0 }: ApplyRun): Way {
+  if (strict) return EXACT;
+  // A part of a batch is a part of its order.
+  return after !== undefined || (limit !== undefined && expected >= limit) ? SORTED : AS_THEY_STAND;
+}
+
+/** The way that may do where this one did not. */
+function nextWay(way: Way, error: unknown): Way | undefined {
+  if (way === EXACT) return undefined;
+  if (isOfTheRows(error)) return EXACT;
+  return way === AS_THEY_STAND && mayBeOfTheOrder(error) ? SORTED : undefined;
+}
+
+/** Whether an event may only have come before another that it needs: a row before the script that gave it a column. */
+const mayBeOfTheOrder = (error: unknown) =>
+  error instanceof OutOfOrder || (error instanceof SkytoolsError && error.code.startsWith('LONDISTE_'));
+
+async function attempt(provider: pg.Client, target: pg.Client, run: ApplyRun, way: Way): Promise<Applied> {
   const missing: MissingCounts = new Map();
   const refused: RefusedEvent[] = [];
+  const { exact } = way;
   let tables = await run.tables();
+  // What a handler looks at one by one has to come one behind the other.
+  const ordered = way.ordered || (run.hooks?.().size ?? 0) > 0;
   const forward = run.forward?.();
   const hookOf = (name: string | null) => named(run.hooks?.(), name);
   const intake = new Intake({
     target,
     tables: () => tables,
     isHooked: (name) => hookOf(name) !== undefined,
+    ordered,
     exact,
     direct: !exact && !run.idempotent,
     forward,
@@ -116,9 +149,11 @@ async function attempt(
       if (kind.kind === 'system') tables = await run.tables();
     },
   });
-  const query = await batchQuery(provider, run, tables, forward === undefined);
+  const query = await batchQuery(provider, run, tables, { onlyTheirs: forward === undefined, ordered });
   try {
-    const { events, last } = await readEvents(copyOut(provider, query), intake);
+    const { events, last } = await readEvents(provider, query, intake);
+    // Which ones have not come nobody can tell then.
+    if (!ordered && events === run.limit) throw new OutOfOrder();
     await intake.finish();
     return { events, last, missing, refused };
   } catch (error) {
@@ -145,17 +180,23 @@ async function between(
 const named = <T>(known: ReadonlyMap<string, T> | undefined, name: string | null): T | undefined =>
   known?.get(name ?? '') ?? known?.get(`public.${name}`);
 
-/** Memory for sorting the events of a batch by their ids, in which they mostly stand. */
-const SORT_MEMORY = `set_config('work_mem', '64MB', true)`;
+/**
+ * Memory for sorting the events of a batch by their ids. Where they are not sorted nothing may disturb the order in which they
+ * stand in the tables: neither an index of transactions nor several processes, nor a scan that joins another one in its
+ * middle. Compiling would only delay the first event.
+ */
+const READ_SETTINGS = `set_config('work_mem', '64MB', true), set_config('enable_indexscan', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true), set_config('synchronize_seqscans', 'off', true),
+  set_config('jit', 'off', true)`;
 
 async function batchQuery(
   provider: pg.Client,
   run: ApplyRun,
   tables: ReadonlyMap<string, RealTable>,
-  onlyTheirs: boolean,
+  { onlyTheirs, ordered }: { onlyTheirs: boolean; ordered: boolean },
 ): Promise<string> {
   const { rows } = await provider.query<{ sql: string }>(
-    `select pgq.batch_event_sql($1) as sql, ${SORT_MEMORY}`,
+    `select pgq.batch_event_sql($1) as sql, ${READ_SETTINGS}`,
     [run.batch],
   );
   const wanted = [
@@ -164,8 +205,8 @@ async function batchQuery(
       ? [`(${ofTables([...tables.keys(), ...(run.hooks?.().keys() ?? [])])} or ${NOT_OF_A_TABLE})`]
       : []),
   ];
-  const where = wanted.length > 0 ? ` where ${wanted.join(' and ')}` : '';
-  return eventQuery(rows[0]!.sql, hiddenSql([...tables.values()]), where, run.limit);
+  const hidden = hiddenSql([...tables.values()]);
+  return eventQuery({ batchSql: rows[0]!.sql, hidden, wanted, ordered, limit: run.limit });
 }
 
 /** An event without a schema in its table's name is of `public`. */

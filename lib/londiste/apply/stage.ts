@@ -10,7 +10,7 @@ import { JsonTranscoder, type Transcoder, UrlencodedTranscoder } from './transco
 
 /** What stands behind the columns of a staged row. */
 interface RowEnd {
-  id: bigint;
+  id: number;
   /** Operation of the key's first event, and of its last, which this row is of. */
   first: Operation;
   last: Operation;
@@ -92,8 +92,8 @@ export class Stage {
   readonly #isKey: boolean[];
   readonly #keys: KeyIndex;
   /** Where the lines of `bytes` begin, and their slots. */
-  #lines: number[] = [];
-  #slots: number[] = [];
+  readonly #lines: number[] = [];
+  readonly #slots: number[] = [];
   /** More than one row of a key may wait. */
   repeated = false;
   #taken: { out: SegmentBytes; from: SegmentBytes['lengths']; to: SegmentBytes['lengths'] } | undefined;
@@ -188,36 +188,55 @@ export class Stage {
 
   /** Drops rows that later ones of their keys have superseded. */
   compact(): void {
-    const { starts } = this.#keys;
-    const { bytes } = this.bytes;
-    const lines = this.#lines;
-    const slots = this.#slots;
-    let at = 0;
-    let kept = 0;
-    for (let line = 0; line < lines.length; line++) {
-      if (this.#superseded(line)) continue;
-      const [start, end] = [lines[line]!, this.#end(line)];
-      if (at !== start) bytes.copyWithin(at, start, end);
-      starts[slots[line]!] = at;
-      lines[kept] = at;
-      slots[kept++] = slots[line]!;
-      at += end - start;
-    }
-    lines.length = kept;
-    slots.length = kept;
-    this.bytes.length = at;
+    let [kept, at] = [0, 0];
+    for (let line = 0; line < this.#lines.length; line++)
+      if (!this.#superseded(line)) at = this.#keep(line, kept++, at);
+    this.#cut(kept, at);
   }
 
-  /** Moves its rows to `out`, each with its end, and is empty again. */
-  take(out: SegmentBytes): void {
+  /** Moves a line to the front: it is line `to` there, and begins at `at`. @returns its end */
+  #keep(line: number, to: number, at: number): number {
+    const [start, end, slot] = [this.#lines[line]!, this.#end(line), this.#slots[line]!];
+    if (at !== start) this.bytes.bytes.copyWithin(at, start, end);
+    this.#keys.starts[slot] = at;
+    this.#lines[to] = at;
+    this.#slots[to] = slot;
+    return at + end - start;
+  }
+
+  /** Lets go of what stands behind the lines that were kept. */
+  #cut(lines: number, bytes: number): void {
+    this.#lines.length = lines;
+    this.#slots.length = lines;
+    this.bytes.length = bytes;
+  }
+
+  /** The slots of its keys are others now. */
+  renumber(moved: Int32Array): void {
+    for (let line = 0; line < this.#slots.length; line++) this.#slots[line] = moved[this.#slots[line]!]!;
+  }
+
+  /**
+   * Moves its rows to `out`, each with its end; those stay whose last event is later than `upTo`.
+   *
+   * @returns false where there was none
+   */
+  take(out: SegmentBytes, upTo: number): boolean {
     const { ids, firsts, lasts, inserts } = this.#keys;
     const { bytes } = this.bytes;
     const direct = this.#inserts !== undefined && !this.repeated;
     const before = out.lengths;
     const outcomes = { ...NONE };
+    let [taken, kept, at] = [0, 0, 0];
     for (let line = 0; line < this.#lines.length; line++) {
       if (this.#superseded(line)) continue;
-      const [start, end, slot] = [this.#lines[line]!, this.#end(line), this.#slots[line]!];
+      const slot = this.#slots[line]!;
+      if (ids[slot]! > upTo) {
+        at = this.#keep(line, kept++, at);
+        continue;
+      }
+      taken++;
+      const [start, end] = [this.#lines[line]!, this.#end(line)];
       const [first, last] = [firsts[slot] as Operation, lasts[slot] as Operation];
       count(outcomes, first, last);
       if (direct && first === 0 && last !== 2) {
@@ -232,10 +251,9 @@ export class Stage {
     this.net = !(this.asText || this.repeated);
     this.outcomes = outcomes;
     this.#taken = { out, from: before, to: out.lengths };
-    this.#lines = [];
-    this.#slots = [];
-    this.bytes.length = 0;
-    this.repeated = false;
+    this.#cut(kept, at);
+    if (kept === 0) this.repeated = false;
+    return taken > 0;
   }
 
   /** Sends what was taken, but for what goes to the target itself. */
@@ -262,7 +280,7 @@ export class Stage {
   }
 
   /** Ends the row that `bytes` end with, the only one of its segment. */
-  endOnly(id: bigint, operation: Operation): void {
+  endOnly(id: number, operation: Operation): void {
     endLine(this.bytes, { id, first: operation, last: operation, inserted: operation === 0 });
     this.net = !this.asText;
     this.outcomes = { ...NONE };
@@ -308,7 +326,7 @@ function count(outcomes: Outcomes, first: Operation, last: Operation): void {
 /** Writes what stands behind a row's columns. */
 function endLine(lines: CopyBytes, { id, first, last, inserted }: RowEnd): void {
   lines.reserve(LINE_END);
-  lines.digits(Number(id));
+  lines.digits(id);
   const out = lines.bytes;
   let at = lines.length;
   out[at++] = TAB;

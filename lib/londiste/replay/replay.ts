@@ -44,8 +44,11 @@ export interface ReplayResult extends UnitResult<ReplayedBatch | undefined> {
 
 const IDLE: ReplayResult = { did: undefined, next: 'idle', copies: [] };
 
-/** Events a second that a subscriber applies at least, and so what one part of a leaf's batch may hold for the time left. */
-const SLOWEST_APPLY = 2_000;
+/**
+ * Events a second that a subscriber applies at least, and so what one part of a leaf's batch may hold for the time left. Half
+ * of it: the first attempt, which takes the events as they stand, may be in vain.
+ */
+const SLOWEST_APPLY = 2_000 / 2;
 /** A part with more does not get faster, it only makes the transaction longer. */
 const LARGEST_PART = 400_000;
 
@@ -281,6 +284,7 @@ class Replay {
               batch: batch.batch_id,
               after,
               limit: divisible ? limit : undefined,
+              expected: Number(batch.cur_tick_event_seq - batch.prev_tick_event_seq),
               tables: async () => (tables = await this.#tables()),
               hooks: () => this.#hooks,
               idempotent: false,
