@@ -41,6 +41,10 @@ for (let digit = 0; digit < 16; digit++) {
   HEX[digit.toString(16).toUpperCase().charCodeAt(0)] = digit;
 }
 
+/** 1 for bytes of a urlencoded value that stand for themselves in COPY's text format as well. */
+const PLAIN = new Uint8Array(256).fill(1);
+for (const byte of [AMPERSAND, PERCENT, PLUS, BACKSLASH, TAB, NEWLINE, 13]) PLAIN[byte] = 0;
+
 abstract class ColumnWriter {
   readonly starts: Int32Array;
   protected readonly names: readonly Buffer[];
@@ -103,6 +107,12 @@ export class UrlencodedTranscoder extends ColumnWriter implements Transcoder {
       }
       while (pos < end) {
         let byte = source[pos]!;
+        // The bulk of the bytes.
+        if (PLAIN[byte] === 1) {
+          bytes[o++] = byte;
+          pos++;
+          continue;
+        }
         if (byte === AMPERSAND) {
           pos++;
           o = this.endColumn(o);
