@@ -11,6 +11,8 @@ const count = (least: number, most: number) =>
 const cluster = v.strictObject({
   /** `s3://BUCKET/PREFIX`. */
   archive: text,
+  /** zstd level of what pull and backup write. */
+  level: v.optional(count(1, 22)),
   /** A replication connection to the cluster, as under `databases`; needed by pull and backup. */
   source: v.optional(text),
   /** Database (by its name) that holds schema walmgr; without it nothing is checkpointed, and no tick wakes the work. */
@@ -35,6 +37,8 @@ const cluster = v.strictObject({
       keep: v.optional(count(1, 1000), 2),
       /** Every moment of so many days can be gone back to. */
       keepDays: v.optional(count(0, 3650), 7),
+      /** Of the files, as PostgreSQL names them. */
+      manifestChecksums: v.optional(v.picklist(['CRC32C', 'SHA256'])),
     }),
   ),
 });

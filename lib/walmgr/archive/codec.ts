@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Transform } from 'node:stream';
+import type { Transform, TransformOptions } from 'node:stream';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import { SkytoolsError } from '../../platform/errors.ts';
@@ -48,6 +48,49 @@ export function compress(plain: Buffer, level: number = DEFAULT_LEVEL): Promise<
     ...zstdOptions(level),
     chunkSize: Math.min(CHUNK_BYTES, Math.max(expected, 4096)),
   });
+}
+
+/** Frames lie in buffers of this size, one behind the other. */
+const FRAMES_BYTES = 4 << 20;
+
+/**
+ * Compresses pieces one after the other, each into a zstd frame of its own, with one context. A piece goes straight into the
+ * frame as long as the buffer has room for the worst case: {@link compress} with its smaller buffers copies both, and makes
+ * a context each time, which takes a fifth more processor time.
+ */
+export class FrameCompressor {
+  readonly #stream: zlib.ZstdCompress;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(level: number, pieceBytes: number) {
+    const options: zlib.ZstdOptions & Pick<TransformOptions, 'readableHighWaterMark'> = {
+      ...zstdOptions(level),
+      chunkSize: FRAMES_BYTES,
+      // Every write ends a frame, and the stream never waits for somebody to read one.
+      flush: zlib.constants.ZSTD_e_end,
+      readableHighWaterMark: 2 * pieceBytes,
+    };
+    this.#stream = zlib.createZstdCompress(options);
+    // Told to whoever waits for the frame.
+    this.#stream.on('error', () => {});
+  }
+
+  /** The piece must not change until the frame is there. */
+  compress(piece: Buffer): Promise<Buffer> {
+    const frame = this.#last.then(() => this.#write(piece));
+    this.#last = frame.catch(() => {});
+    return frame;
+  }
+
+  #write(piece: Buffer): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      this.#stream.write(piece, (error) => (error ? reject(error) : resolve(this.#stream.read() as Buffer)));
+    });
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
 }
 
 /** More than a full output buffer tells zlib that it is done; without it one more buffer of that size would be made. */

@@ -17,41 +17,49 @@ export const FRAME_BYTES = 4 << 20;
 
 /** A piece of a volume while it is filled. */
 export class Block {
-  #bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-  fill = 0;
-  spans: FileSpan[] = [];
+  readonly #memory: Buffer;
+  #fill = 0;
+  #spans: FileSpan[] = [];
+
+  constructor(memory: Buffer) {
+    this.#memory = memory;
+  }
 
   get isFull(): boolean {
-    return this.fill === BLOCK_BYTES;
+    return this.#fill === this.#memory.length;
   }
 
-  /** The memory itself, for a thread that has it until it gives it back: copying to shared memory is three times slower. */
-  get memory(): ArrayBuffer {
-    return this.#bytes.buffer;
+  get bytes(): Buffer {
+    return this.#memory.subarray(0, this.#fill);
   }
 
-  set memory(returned: ArrayBuffer) {
-    this.#bytes = Buffer.from(returned);
+  get spans(): readonly FileSpan[] {
+    return this.#spans;
+  }
+
+  clear(): void {
+    this.#fill = 0;
+    this.#spans = [];
   }
 
   /** Takes as much of `bytes`, from `at` on, as there is room for; `ofFile` says that it is a file's content. */
   take(bytes: Buffer, at: number, ofFile: boolean): number {
-    const from = this.fill;
-    const taken = bytes.copy(this.#bytes, from, at);
-    this.fill += taken;
+    const from = this.#fill;
+    const taken = bytes.copy(this.#memory, from, at);
+    this.#fill += taken;
     if (ofFile) {
-      const last = this.spans.at(-1);
-      if (last && last.ends === undefined && last.to === from) last.to = this.fill;
-      else this.spans.push({ from, to: this.fill });
+      const last = this.#spans.at(-1);
+      if (last && last.ends === undefined && last.to === from) last.to = this.#fill;
+      else this.#spans.push({ from, to: this.#fill });
     }
     return taken;
   }
 
   /** The file whose content came last is over. */
   endFile(name: string): void {
-    const last = this.spans.at(-1);
+    const last = this.#spans.at(-1);
     if (last && last.ends === undefined) last.ends = name;
-    else this.spans.push({ from: this.fill, to: this.fill, ends: name });
+    else this.#spans.push({ from: this.#fill, to: this.#fill, ends: name });
   }
 }
 
@@ -59,13 +67,18 @@ export class Block {
 export class BlockPool {
   readonly #free: Block[] = [];
 
+  /** @param room memory for as many blocks as are usually in use; more are made elsewhere */
+  constructor(room: Buffer) {
+    for (let at = 0; at + BLOCK_BYTES <= room.length; at += BLOCK_BYTES)
+      this.#free.push(new Block(room.subarray(at, at + BLOCK_BYTES)));
+  }
+
   take(): Block {
-    return this.#free.pop() ?? new Block();
+    return this.#free.pop() ?? new Block(Buffer.allocUnsafeSlow(BLOCK_BYTES));
   }
 
   giveBack(block: Block): void {
-    block.fill = 0;
-    block.spans = [];
+    block.clear();
     this.#free.push(block);
   }
 }

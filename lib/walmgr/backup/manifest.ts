@@ -1,12 +1,13 @@
 import { SkytoolsError } from '../../platform/errors.ts';
 import { sha256 } from '../archive/codec.ts';
 import { type Lsn, parseLsn } from '../wal/lsn.ts';
+import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from './checksum.ts';
 
 /** A file that a backup has to hold. */
 export interface ManifestFile {
   size: number;
-  /** SHA-256, hexadecimal. */
-  sha256: string;
+  /** By the manifest's algorithm, hexadecimal. */
+  checksum: string;
 }
 
 /** WAL without which a backup is worthless. */
@@ -18,6 +19,8 @@ export interface WalRange {
 
 /** PostgreSQL's backup manifest (documentation, "Backup Manifest Format"), version 1 or 2. */
 export interface Manifest {
+  /** Of every file, as PostgreSQL writes it. */
+  algorithm: ChecksumAlgorithm;
   files: Map<string, ManifestFile>;
   ranges: WalRange[];
 }
@@ -40,7 +43,7 @@ interface RawManifest {
 }
 
 /**
- * Reads a manifest made with SHA-256, verifying its own checksum.
+ * Reads a manifest, verifying its own checksum, which is a SHA-256.
  *
  * @throws SkytoolsError WAL_MANIFEST_INVALID
  */
@@ -55,18 +58,20 @@ export function parseManifest(bytes: Buffer): Manifest {
     throw invalid('is not JSON');
   }
   const files = new Map<string, ManifestFile>();
+  const algorithm = CHECKSUM_ALGORITHMS.find((each) => each === raw.Files[0]?.['Checksum-Algorithm']);
+  if (!algorithm) throw invalid(`has checksums other than ${CHECKSUM_ALGORITHMS.join(' and ')}`);
   for (const file of raw.Files) {
     const name = file.Path ?? Buffer.from(file['Encoded-Path'] ?? '', 'hex').toString('utf8');
-    if (file['Checksum-Algorithm'] !== 'SHA256' || file.Checksum === undefined)
-      throw invalid('is not one of SHA-256');
-    files.set(name, { size: file.Size, sha256: file.Checksum });
+    if (file['Checksum-Algorithm'] !== algorithm || file.Checksum === undefined)
+      throw invalid(`has no ${algorithm} of ${name}`);
+    files.set(name, { size: file.Size, checksum: file.Checksum });
   }
   const ranges = raw['WAL-Ranges'].map((range) => ({
     timeline: range.Timeline,
     start: parseLsn(range['Start-LSN']),
     end: parseLsn(range['End-LSN']),
   }));
-  return { files, ranges };
+  return { algorithm, files, ranges };
 }
 
 /** Files a backup may hold without its manifest knowing. */
@@ -84,7 +89,7 @@ export function compareWithManifest(manifest: Manifest, seen: ReadonlyMap<string
     if (!found) problems.push(`${name} is missing`);
     else if (found.size !== wanted.size)
       problems.push(`${name} has ${found.size} bytes instead of ${wanted.size}`);
-    else if (found.sha256 !== wanted.sha256) problems.push(`${name} has another checksum`);
+    else if (found.checksum !== wanted.checksum) problems.push(`${name} has another checksum`);
   }
   for (const name of seen.keys()) {
     if (!manifest.files.has(name) && !UNLISTED.test(name)) problems.push(`${name} is not in the manifest`);

@@ -1,89 +1,55 @@
-import { createHash, type Hash } from 'node:crypto';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { compress } from '../archive/codec.ts';
-import type { Block, FileSpan } from './blocks.ts';
+import { FrameCompressor } from '../archive/codec.ts';
+import { BLOCK_BYTES, type Block, BlockPool } from './blocks.ts';
+import { type ChecksumAlgorithm, type FileChecksum, fileChecksum } from './checksum.ts';
 
-interface Task {
-  id: number;
-  memory: ArrayBuffer;
-  fill: number;
-  spans: FileSpan[];
+/** Blocks beside those being compressed: one is filled, and one waits. */
+const OTHER_BLOCKS = 2;
+
+export interface PackerOptions {
+  /** zstd level. */
   level: number;
+  /** Of the files. */
+  checksums: ChecksumAlgorithm;
+  /** Blocks compressed at once. */
+  threads: number;
 }
-
-interface Answer {
-  id: number;
-  memory: ArrayBuffer;
-  digests: [string, string][];
-  frame: Uint8Array;
-}
-
-/** Tells a thread that was started by this file from one that somebody else's code runs in. */
-const ROLE = 'skytools-block-packer';
 
 /**
- * Compresses blocks, and hashes the files in them, on a thread of its own (and zlib's): the thread of a base backup has
- * enough to do with receiving it and sending it on. With both on one thread half of its time went to SHA-256 and to the
- * garbage collections that zstd's contexts bring about.
+ * Checks the files in blocks and compresses the blocks. A checksum in CRC-32C takes a tenth of the time of compression, so
+ * only that goes to other threads: a thread of ours would cost more than it spares.
  */
 export class BlockPacker {
-  /** SHA-256 of files that are over, by name, hexadecimal. */
+  readonly blocks: BlockPool;
+  /** Checksums of files that are over, by name. */
   readonly digests = new Map<string, string>();
-  // This file once more, in whatever bundle it lies.
-  readonly #thread = new Worker(new URL(import.meta.url), { workerData: ROLE });
-  readonly #waiting = new Map<number, { block: Block; answer: PromiseWithResolvers<Buffer> }>();
-  #next = 0;
-  #failure: unknown;
+  readonly #checksum: FileChecksum;
+  readonly #compressors: FrameCompressor[];
+  #turn = 0;
 
-  constructor() {
-    this.#thread.unref();
-    this.#thread.on('message', ({ id, memory, digests, frame }: Answer) => {
-      for (const [name, digest] of digests) this.digests.set(name, digest);
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (!waiting) return;
-      waiting.block.memory = memory;
-      waiting.answer.resolve(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength));
-    });
-    this.#thread.on('error', (error) => this.#fail(error));
-    this.#thread.on('exit', () => this.#fail(new Error('the packing thread has ended')));
+  constructor({ level, checksums, threads }: PackerOptions) {
+    this.#checksum = fileChecksum(checksums, (threads + OTHER_BLOCKS) * BLOCK_BYTES);
+    this.blocks = new BlockPool(this.#checksum.room);
+    this.#compressors = Array.from({ length: threads }, () => new FrameCompressor(level, BLOCK_BYTES));
   }
 
-  #fail(error: unknown): void {
-    this.#failure ??= error;
-    for (const { answer } of this.#waiting.values()) answer.reject(this.#failure);
-    this.#waiting.clear();
+  /** How many blocks are compressed at once. */
+  get threads(): number {
+    return this.#compressors.length;
   }
 
-  /** A block as one zstd frame. Blocks have to come in order, and have no memory until the promise is settled. */
-  async pack(block: Block, level: number): Promise<Buffer> {
-    if (this.#failure !== undefined) throw this.#failure;
-    const id = this.#next++;
-    const answer = Promise.withResolvers<Buffer>();
-    this.#waiting.set(id, { block, answer });
-    const { memory, fill, spans } = block;
-    this.#thread.postMessage({ id, memory, fill, spans, level } satisfies Task, [memory]);
-    return answer.promise;
-  }
-
-  async close(): Promise<void> {
-    await this.#thread.terminate();
-  }
-}
-
-if (!isMainThread && workerData === ROLE) {
-  let hash: Hash | undefined;
-  parentPort!.on('message', async ({ id, memory, fill, spans, level }: Task) => {
-    const compressed = compress(Buffer.from(memory, 0, fill), level);
-    const digests: [string, string][] = [];
-    for (const { from, to, ends } of spans) {
-      hash ??= createHash('sha256');
-      hash.update(new Uint8Array(memory, from, to - from));
-      if (ends === undefined) continue;
-      digests.push([ends, hash.digest('hex')]);
-      hash = undefined;
+  /** A block as one zstd frame. Blocks have to come in order; each goes back to the pool. */
+  async pack(block: Block): Promise<Buffer> {
+    for (const { from, to, ends } of block.spans) {
+      this.#checksum.update(block.bytes.subarray(from, to));
+      if (ends !== undefined) this.digests.set(ends, this.#checksum.digest());
     }
-    const frame = new Uint8Array(await compressed);
-    parentPort!.postMessage({ id, memory, digests, frame } satisfies Answer, [memory, frame.buffer]);
-  });
+    const compressor = this.#compressors[this.#turn++ % this.threads]!;
+    const frame = await compressor.compress(block.bytes);
+    this.blocks.giveBack(block);
+    return frame;
+  }
+
+  close(): void {
+    for (const compressor of this.#compressors) compressor.close();
+  }
 }

@@ -1,7 +1,6 @@
 import type { ObjectStore } from '../s3/store.ts';
-import { BlockPool } from './blocks.ts';
 import type { ManifestFile } from './manifest.ts';
-import { BlockPacker } from './packer.ts';
+import { BlockPacker, type PackerOptions } from './packer.ts';
 import { TAR_BLOCK, type TarMember, TarReader } from './tar.ts';
 import { type Volume, type VolumeTools, VolumeWriter } from './volume.ts';
 
@@ -11,25 +10,21 @@ const VOLUME_BYTES = 256 << 20;
 /** `backup_label` is small; more is not kept. */
 const LABEL_BYTES = 64 * 1024;
 
-export interface SinkOptions {
+export interface SinkOptions extends PackerOptions {
   store: ObjectStore;
   /** Key prefix of the backup. */
   directory: string;
-  /** zstd level. */
-  level: number;
-  /** Blocks being compressed at once. */
-  threads: number;
   volumeBytes?: number;
 }
 
 /**
- * Takes the archives of a base backup as they arrive: hashes every file, and re-cuts the archives into volumes of some
+ * Takes the archives of a base backup as they arrive: checks every file, and re-cuts the archives into volumes of some
  * hundred megabytes, each a tar archive of its own.
  */
 export class BackupSink {
   readonly volumes: Volume[] = [];
   readonly #sizes = new Map<string, number>();
-  readonly #packer = new BlockPacker();
+  readonly #packer: BlockPacker;
   readonly #tools: VolumeTools;
   readonly #volumeBytes: number;
   #archive = '';
@@ -43,8 +38,9 @@ export class BackupSink {
   #wait: Promise<void> | undefined;
 
   constructor(options: SinkOptions) {
-    const { store, directory, level, threads } = options;
-    this.#tools = { store, directory, level, threads, blocks: new BlockPool(), packer: this.#packer };
+    const { store, directory } = options;
+    this.#packer = new BlockPacker(options);
+    this.#tools = { store, directory, packer: this.#packer };
     this.#volumeBytes = options.volumeBytes ?? VOLUME_BYTES;
   }
 
@@ -119,23 +115,25 @@ export class BackupSink {
     this.#finishing.push(finishing);
   }
 
-  /** Size and SHA-256 of every file, by the name it has in the manifest; complete after {@link finish}. */
+  /** Size and checksum of every file, by the name it has in the manifest; complete after {@link finish}. */
   get files(): Map<string, ManifestFile> {
     const { digests } = this.#packer;
-    return new Map([...this.#sizes].map(([name, size]) => [name, { size, sha256: digests.get(name) ?? '' }]));
+    return new Map(
+      [...this.#sizes].map(([name, size]) => [name, { size, checksum: digests.get(name) ?? '' }]),
+    );
   }
 
   /** Resolves when every volume is durable. */
   async finish(): Promise<void> {
     this.#endVolume();
     await Promise.all(this.#finishing);
-    await this.#packer.close();
+    this.#packer.close();
     this.volumes.sort((a, b) => (a.file < b.file ? -1 : 1));
   }
 
   async abort(): Promise<void> {
     await this.#volume?.abort();
     await Promise.allSettled(this.#finishing);
-    await this.#packer.close();
+    this.#packer.close();
   }
 }

@@ -4,12 +4,13 @@ import { Deadline } from '../../platform/deadline.ts';
 import { errorMessage, SkytoolsError } from '../../platform/errors.ts';
 import { hasSqlState, toSkytoolsError } from '../../postgres/errors.ts';
 import type { WalArchive } from '../archive/archive.ts';
-import { DEFAULT_LEVEL, sha256 } from '../archive/codec.ts';
+import { sha256 } from '../archive/codec.ts';
 import { backupName } from '../archive/location.ts';
 import { CopyCommand } from '../replication/copy-command.ts';
 import type { ReplicationSource } from '../replication/source.ts';
 import { type Lsn, parseLsn } from '../wal/lsn.ts';
 import { segmentName, segmentOf } from '../wal/name.ts';
+import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from './checksum.ts';
 import { compareWithManifest, parseManifest } from './manifest.ts';
 import { type BackupRecord, MANIFEST_FILE, missingWal, writeRecord } from './record.ts';
 import { BackupSink } from './sink.ts';
@@ -18,8 +19,8 @@ export interface BackupOptions {
   deadline?: Deadline;
   /** Begin with an immediate checkpoint instead of waiting for one spread over minutes. */
   fast?: boolean;
-  /** zstd level. */
-  level?: number;
+  /** Of the files, in the manifest. CRC-32C finds what accident has changed; SHA-256 costs either side 0.5 s for each GB. */
+  checksums?: ChecksumAlgorithm;
   /** How long to wait for the WAL the backup needs to reach the archive, in milliseconds; 0: do not. */
   waitForWalMs?: number;
   /** Plain bytes after which a volume ends. */
@@ -58,6 +59,7 @@ export async function takeBackup(
   options: BackupOptions = {},
 ): Promise<BackupResult> {
   const deadline = options.deadline ?? Deadline.never();
+  const checksums = options.checksums ?? CHECKSUM_ALGORITHMS[0];
   const startedAt = await source.clock();
   let name = '';
   const stream = new BackupStream(deadline, options.onProgress, (start, timeline) => {
@@ -66,7 +68,8 @@ export async function takeBackup(
     return new BackupSink({
       store: archive.store,
       directory: archive.keys.backup(name),
-      level: options.level ?? DEFAULT_LEVEL,
+      level: archive.level,
+      checksums,
       threads: Math.min(4, availableParallelism()),
       ...(options.volumeBytes === undefined ? {} : { volumeBytes: options.volumeBytes }),
     });
@@ -74,7 +77,7 @@ export async function takeBackup(
   let problem: string | undefined;
   try {
     try {
-      await stream.run(source, `skytools ${startedAt.toISOString()}`, options.fast === true);
+      await stream.run(source, `skytools ${startedAt.toISOString()}`, options.fast === true, checksums);
     } catch (error) {
       const known = toSkytoolsError(error);
       // Pages with wrong checksums: everything was sent, and the set is kept as evidence, marked as not usable.
@@ -199,7 +202,12 @@ class BackupStream {
     return Buffer.concat(this.#manifest, this.#manifestBytes);
   }
 
-  async run(source: ReplicationSource, label: string, fast: boolean): Promise<void> {
+  async run(
+    source: ReplicationSource,
+    label: string,
+    fast: boolean,
+    checksums: ChecksumAlgorithm,
+  ): Promise<void> {
     const flags = [
       `LABEL '${label}'`,
       'PROGRESS true',
@@ -207,7 +215,7 @@ class BackupStream {
       'WAIT false',
       'TABLESPACE_MAP true',
       "MANIFEST 'yes'",
-      "MANIFEST_CHECKSUMS 'SHA256'",
+      `MANIFEST_CHECKSUMS '${checksums}'`,
     ];
     let waits = 0;
     const command: CopyCommand = new CopyCommand(`BASE_BACKUP (${flags.join(', ')})`, {

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { SkytoolsError } from '../../platform/errors.ts';
 import { sha256 } from '../archive/codec.ts';
 import type { ObjectStore, UploadedPart } from '../s3/store.ts';
-import type { Block, BlockPool } from './blocks.ts';
+import type { Block } from './blocks.ts';
 import type { BlockPacker } from './packer.ts';
 import { TAR_END } from './tar.ts';
 
@@ -30,16 +30,11 @@ export interface VolumeTools {
   store: ObjectStore;
   /** Key prefix of the backup. */
   directory: string;
-  /** zstd level. */
-  level: number;
-  /** Blocks being compressed at once. */
-  threads: number;
-  blocks: BlockPool;
   packer: BlockPacker;
 }
 
 /**
- * Writes one volume: compresses and hashes on other threads, sends parts while more arrives, and holds a bounded amount of
+ * Writes one volume: compresses on other threads, sends parts while more arrives, and holds a bounded amount of
  * either. `write` returns a promise when the giver should wait.
  */
 export class VolumeWriter {
@@ -68,7 +63,7 @@ export class VolumeWriter {
     this.#key = tools.directory + file;
     this.#file = file;
     this.#archive = archive;
-    this.#block = tools.blocks.take();
+    this.#block = tools.packer.blocks.take();
   }
 
   get plainSize(): number {
@@ -93,22 +88,20 @@ export class VolumeWriter {
   }
 
   #submit(): Promise<void> | undefined {
-    const { blocks, packer, level, threads } = this.#tools;
+    const { packer } = this.#tools;
     const block = this.#block;
-    this.#block = blocks.take();
-    const packed = packer.pack(block, level);
+    this.#block = packer.blocks.take();
+    const packed = packer.pack(block);
     packed.catch(() => {});
     this.#compressing++;
     this.#tail = this.#tail.then(async () => {
-      const frame = await packed;
-      blocks.giveBack(block);
-      await this.#take(frame);
+      await this.#take(await packed);
     });
     this.#tail.catch((error: unknown) => {
       this.#failure ??= error;
       this.#makeRoom();
     });
-    if (this.#compressing <= threads) return undefined;
+    if (this.#compressing <= packer.threads) return undefined;
     this.#room ??= Promise.withResolvers<void>();
     return this.#room.promise;
   }
@@ -126,7 +119,7 @@ export class VolumeWriter {
     this.#pendingSize += frame.length;
     if (this.#pendingSize >= PART_BYTES) await this.#sendPart();
     this.#compressing--;
-    if (this.#compressing <= this.#tools.threads) this.#makeRoom();
+    if (this.#compressing <= this.#tools.packer.threads) this.#makeRoom();
   }
 
   /** Ends the archive; resolves when the object is durable. */
@@ -134,8 +127,8 @@ export class VolumeWriter {
     this.write(TAR_END);
     void this.#submit();
     await this.#tail;
-    this.#tools.blocks.giveBack(this.#block);
-    const { store } = this.#tools;
+    const { store, packer } = this.#tools;
+    packer.blocks.giveBack(this.#block);
     if (this.#uploadId === undefined) {
       const body = this.#takePending();
       if (!(await store.put(this.#key, body, sha256(body), { onlyIfAbsent: true }))) throw this.#exists();

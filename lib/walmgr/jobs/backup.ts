@@ -60,10 +60,12 @@ async function leased(
 }
 
 async function backupOnce(cluster: ClusterScope, scope: JobScope): Promise<void> {
+  const checksums = cluster.config.backup?.manifestChecksums;
   await withSource(cluster, async (archive, source) => {
     const { did, missing } = await takeBackup(archive, source, {
       deadline: scope.deadline,
       fast: true,
+      ...(checksums === undefined ? {} : { checksums }),
       // A pull that ends when it has caught up is woken afterwards.
       waitForWalMs:
         cluster.config.pull?.follow === false

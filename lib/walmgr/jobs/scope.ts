@@ -45,7 +45,7 @@ export async function withSource<T>(
   cluster: ClusterScope,
   body: (archive: WalArchive, source: ReplicationSource) => Promise<T>,
 ): Promise<T> {
-  const { source: reference, location } = cluster.config;
+  const { source: reference, location, level } = cluster.config;
   if (reference === undefined) {
     throw new UsageError('WAL_NO_SOURCE', `cluster "${cluster.name}" has no source`, {
       subject: { cluster: cluster.name },
@@ -58,7 +58,10 @@ export async function withSource<T>(
   );
   const store = new ObjectStore(clientOptions(location));
   try {
-    const archive = await WalArchive.claim(location, await source.identity(), { store });
+    const archive = await WalArchive.claim(location, await source.identity(), {
+      store,
+      ...(level === undefined ? {} : { level }),
+    });
     await cluster.checkpoint((checkpoint) => checkpoint.registerCluster(archive, location));
     return await body(archive, source);
   } finally {

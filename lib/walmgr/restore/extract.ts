@@ -5,6 +5,7 @@ import { SkytoolsError } from '../../platform/errors.ts';
 import type { WalArchive } from '../archive/archive.ts';
 import { decompress } from '../archive/codec.ts';
 import { BLOCK_BYTES, FRAME_BYTES } from '../backup/blocks.ts';
+import { type ChecksumAlgorithm, type FileChecksum, fileChecksum } from '../backup/checksum.ts';
 import type { ManifestFile } from '../backup/manifest.ts';
 import { TarReader } from '../backup/tar.ts';
 import type { Volume } from '../backup/volume.ts';
@@ -18,13 +19,15 @@ const FRAMES_AHEAD = 4;
 export interface ExtractOptions {
   /** Where the archive's root lies. */
   directory: string;
+  /** Of the files, as in the manifest. */
+  checksums: ChecksumAlgorithm;
   /** Flush each file: the restore is then durable, as pg_basebackup's is. */
   sync: boolean;
   onBytes?: (plain: number) => void;
 }
 
 /**
- * Fetches one volume and lays its files below a directory, hashing both the object and every file.
+ * Fetches one volume and lays its files below a directory, checking both the object and every file.
  *
  * @param pathPrefix what the manifest puts before names of this archive
  * @throws SkytoolsError WAL_OBJECT_DAMAGED
@@ -98,12 +101,12 @@ class FileWriter {
   #descriptor: number | undefined;
   #name = '';
   #size = 0;
-  #hash: Hash | undefined;
-  #buffer = Buffer.allocUnsafe(WRITE_BYTES);
+  readonly #checksum: FileChecksum;
   #fill = 0;
 
   constructor(options: ExtractOptions, pathPrefix: string, seen: Map<string, ManifestFile>) {
     this.#options = options;
+    this.#checksum = fileChecksum(options.checksums, WRITE_BYTES);
     this.reader = new TarReader({
       onMember: (member) => {
         const target = this.#resolve(member.name);
@@ -117,19 +120,15 @@ class FileWriter {
         fchmodSync(this.#descriptor, member.mode & 0o640);
         this.#name = pathPrefix + member.name;
         this.#size = member.size;
-        this.#hash = createHash('sha256');
       },
-      onContent: (bytes) => {
-        this.#hash?.update(bytes);
-        this.#write(bytes);
-      },
+      onContent: (bytes) => this.#write(bytes),
       onMemberEnd: () => {
         if (this.#descriptor === undefined) return;
         this.#flush();
         if (this.#options.sync) fsyncSync(this.#descriptor);
         closeSync(this.#descriptor);
         this.#descriptor = undefined;
-        seen.set(this.#name, { size: this.#size, sha256: this.#hash!.digest('hex') });
+        seen.set(this.#name, { size: this.#size, checksum: this.#checksum.digest() });
       },
     });
   }
@@ -150,7 +149,7 @@ class FileWriter {
 
   #write(bytes: Buffer): void {
     for (let at = 0; at < bytes.length; ) {
-      const taken = bytes.copy(this.#buffer, this.#fill, at);
+      const taken = bytes.copy(this.#checksum.room, this.#fill, at);
       this.#fill += taken;
       at += taken;
       if (this.#fill === WRITE_BYTES) this.#flush();
@@ -158,7 +157,9 @@ class FileWriter {
   }
 
   #flush(): void {
-    for (let at = 0; at < this.#fill; ) at += writeSync(this.#descriptor!, this.#buffer, at, this.#fill - at);
+    const bytes = this.#checksum.room.subarray(0, this.#fill);
+    this.#checksum.update(bytes);
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor!, bytes, at);
     this.#fill = 0;
   }
 

@@ -66,6 +66,7 @@ export async function restore(archive: WalArchive, options: RestoreOptions): Pro
         seen,
         {
           directory: isBase ? directory : places.get(volume.archive)!,
+          checksums: manifest.algorithm,
           sync: options.sync ?? true,
           onBytes: (bytes) => {
             done += bytes;

@@ -66,7 +66,7 @@ async function backup(
   }
 }
 
-test('tablespaces come back in another place, with small segments and many volumes', async () => {
+test('tablespaces come back in another place, with small segments, many volumes and sha-256 in the manifest', async () => {
   const cluster = await startCluster({ archiveCommand: pushTo('space'), initdb: ['--wal-segsize=1'] });
   const place = mkdtempSync('/tmp/skytools-space-');
   giveToPostgres(place);
@@ -75,7 +75,10 @@ test('tablespaces come back in another place, with small segments and many volum
     'create table t tablespace elsewhere as select g, md5(g::text) from generate_series(1, 50000) g',
   );
   const before = await checksum(cluster, 't');
-  const { result } = await backup(cluster, 'space', { volumeBytes: 2 << 20 });
+  const { result } = await backup(cluster, 'space', {
+    volumeBytes: 2 << 20,
+    checksums: 'SHA256',
+  });
   expect(result.missing).toEqual([]);
   expect(result.did.tablespaces).toEqual([{ oid: expect.any(String), location: place }]);
   await cluster.stop();
@@ -159,29 +162,40 @@ test('a volume with the largest frames that the layout allows is laid out, as re
   };
   const to = mkdtempSync('/tmp/skytools-laid-');
   const seen = new Map<string, ManifestFile>();
-  await extractVolume(archive, 'frames/volume', volume, '', seen, { directory: to, sync: false });
-  expect(seen).toEqual(new Map([['file', { size: content.length, sha256: sha256(content) }]]));
+  await extractVolume(archive, 'frames/volume', volume, '', seen, {
+    directory: to,
+    checksums: 'SHA256',
+    sync: false,
+  });
+  expect(seen).toEqual(new Map([['file', { size: content.length, checksum: sha256(content) }]]));
   expect(readFileSync(`${to}/file`).equals(content)).toBe(true);
   archive.store.close();
 });
 
-test('a byte that changes on its way from the server is found, and the backup does not count', async () => {
-  const cluster = await startCluster({ archiveCommand: pushTo('bent') });
-  await cluster.query("create table t as select repeat('straight ', 20) as x from generate_series(1, 1000)");
-  await cluster.query('checkpoint');
-  const proxy = await bendingProxy(cluster.server.port, 'straight', 'strAight');
-  const source = await ReplicationSource.connect(
-    `postgres://postgres@127.0.0.1:${proxy.port}/postgres?sslmode=disable`,
-    'skytools_archive',
-  );
-  const archive = await WalArchive.claim(s3.location('bent'), await source.identity(), { store: s3.store() });
-  await expect(takeBackup(archive, source, { fast: true })).rejects.toMatchObject({
-    code: 'WAL_BACKUP_DAMAGED',
-  });
-  expect(await listBackups(archive)).toEqual([]);
-  await source.close();
-  proxy.close();
-});
+test.each(['CRC32C', 'SHA256'] as const)(
+  'a byte that changes on its way from the server is found by %s, and the backup does not count',
+  async (checksums) => {
+    const cluster = await startCluster({ archiveCommand: pushTo(`bent-${checksums}`) });
+    await cluster.query(
+      "create table t as select repeat('straight ', 20) as x from generate_series(1, 1000)",
+    );
+    await cluster.query('checkpoint');
+    const proxy = await bendingProxy(cluster.server.port, 'straight', 'strAight');
+    const source = await ReplicationSource.connect(
+      `postgres://postgres@127.0.0.1:${proxy.port}/postgres?sslmode=disable`,
+      'skytools_archive',
+    );
+    const archive = await WalArchive.claim(s3.location(`bent-${checksums}`), await source.identity(), {
+      store: s3.store(),
+    });
+    await expect(takeBackup(archive, source, { fast: true, checksums })).rejects.toMatchObject({
+      code: 'WAL_BACKUP_DAMAGED',
+    });
+    expect(await listBackups(archive)).toEqual([]);
+    await source.close();
+    proxy.close();
+  },
+);
 
 /** Passes everything on but for one word in what the server says. */
 async function bendingProxy(port: number, word: string, other: string) {

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { presignQuery, signHeaders } from '../../../lib/platform/s3/sigv4.ts';
-import { compress, decompress } from '../../../lib/walmgr/archive/codec.ts';
+import { compress, decompress, FrameCompressor } from '../../../lib/walmgr/archive/codec.ts';
 import { liveCoverage } from '../../../lib/walmgr/archive/live.ts';
 import { parseArchiveUrl } from '../../../lib/walmgr/archive/location.ts';
 import { compareWithManifest, parseManifest } from '../../../lib/walmgr/backup/manifest.ts';
@@ -128,19 +128,42 @@ test('a tar archive reads the same in pieces of any size', () => {
   );
 });
 
+test('every piece becomes a frame of its own, whatever it holds and however full the buffer is', async () => {
+  const compressor = new FrameCompressor(1, 1 << 20);
+  const pieces = [
+    ...Array.from({ length: 6 }, () => randomBytes(1 << 20)),
+    Buffer.alloc(1 << 20),
+    randomBytes(70_000),
+    Buffer.from('small'),
+  ];
+  const frames = await Promise.all(pieces.map((piece) => compressor.compress(piece)));
+  for (const [index, frame] of frames.entries()) {
+    expect((await decompress(frame, 'zstd', 1 << 20)).equals(pieces[index]!)).toBe(true);
+  }
+  compressor.close();
+  await expect(compressor.compress(Buffer.from('late'))).rejects.toThrow();
+});
+
 test('a manifest is believed only with its own checksum, and every difference is told', () => {
   const body =
     '{ "PostgreSQL-Backup-Manifest-Version": 2,\n"System-Identifier": 7711094928939077089,\n"Files": [\n' +
     `{ "Path": "PG_VERSION", "Size": 3, "Last-Modified": "x", "Checksum-Algorithm": "SHA256", "Checksum": "${'0'.repeat(64)}" }\n],\n` +
     '"WAL-Ranges": [\n{ "Timeline": 1, "Start-LSN": "0/2000028", "End-LSN": "0/2000120" }\n],\n';
-  const whole = (text: string) =>
-    Buffer.from(`${text}"Manifest-Checksum": "${createHash('sha256').update(body).digest('hex')}"}\n`);
+  const whole = (text: string, hashed = body) =>
+    Buffer.from(`${text}"Manifest-Checksum": "${createHash('sha256').update(hashed).digest('hex')}"}\n`);
   const manifest = parseManifest(whole(body));
   expect(manifest.ranges[0]).toEqual({ timeline: 1, start: 0x2000028n, end: 0x2000120n });
   expect(() => parseManifest(whole(body.replace('3,', '4,')))).toThrow(
     expect.objectContaining({ code: 'WAL_MANIFEST_INVALID' }),
   );
-  const good = { size: 3, sha256: '0'.repeat(64) };
+  expect(manifest.algorithm).toBe('SHA256');
+  for (const other of ['NONE', 'SHA512']) {
+    const text = body.replace('SHA256', other);
+    expect(() => parseManifest(whole(text, text))).toThrow(
+      expect.objectContaining({ code: 'WAL_MANIFEST_INVALID', message: expect.stringContaining('CRC32C') }),
+    );
+  }
+  const good = { size: 3, checksum: '0'.repeat(64) };
   expect(compareWithManifest(manifest, new Map([['PG_VERSION', good]]))).toEqual([]);
   expect(compareWithManifest(manifest, new Map())).toEqual(['PG_VERSION is missing']);
   expect(compareWithManifest(manifest, new Map([['PG_VERSION', { ...good, size: 4 }]]))[0]).toContain(

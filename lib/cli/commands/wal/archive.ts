@@ -1,7 +1,8 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { UsageError } from '../../../platform/errors.ts';
 import type { WalArchive } from '../../../walmgr/archive/archive.ts';
 import type { ArchiveLocation } from '../../../walmgr/archive/location.ts';
+import type { ClusterConfig } from '../../../walmgr/config.ts';
 import type { ReplicationSource } from '../../../walmgr/replication/source.ts';
 import type { CommandContext } from '../../context.ts';
 
@@ -14,6 +15,7 @@ export interface ArchiveOptions {
 /** Options that tell which server is archived. */
 export interface SourceOptions extends ArchiveOptions {
   source?: string;
+  level?: number;
 }
 
 export function withArchiveOptions(command: Command): Command {
@@ -23,19 +25,33 @@ export function withArchiveOptions(command: Command): Command {
 }
 
 export function withSourceOptions(command: Command): Command {
-  return withArchiveOptions(command).option(
-    '--source <url>',
-    'a user with REPLICATION on the server itself; default: that of the cluster',
-  );
+  return withArchiveOptions(command)
+    .option('--source <url>', 'a user with REPLICATION on the server itself; default: that of the cluster')
+    .option('--level <n>', 'zstd level, 1 to 22; default: that of the cluster, or 1', zstdLevel);
+}
+
+/** An option's parser for zstd levels. */
+export function zstdLevel(text: string): number {
+  const level = Number(text);
+  if (Number.isInteger(level) && level >= 1 && level <= 22) return level;
+  throw new InvalidArgumentError('not a whole number from 1 to 22');
+}
+
+/** What the configuration says about the cluster that is meant, if one is named. */
+export async function clusterOf(
+  context: CommandContext,
+  options: ArchiveOptions,
+): Promise<ClusterConfig | undefined> {
+  if (options.cluster === undefined) return undefined;
+  const { clusterConfig } = await import('../../../walmgr/config.ts');
+  return clusterConfig(await context.config(), options.cluster);
 }
 
 /** Where the archive lies. @throws UsageError WAL_ARCHIVE_URL_INVALID */
 export async function locationOf(context: CommandContext, options: ArchiveOptions): Promise<ArchiveLocation> {
   const { parseArchiveUrl } = await import('../../../walmgr/archive/location.ts');
-  if (options.cluster === undefined)
-    return parseArchiveUrl(options.archive ?? context.io.env.SKYTOOLS_WAL_ARCHIVE);
-  const { clusterConfig } = await import('../../../walmgr/config.ts');
-  return clusterConfig(await context.config(), options.cluster).location;
+  const cluster = await clusterOf(context, options);
+  return cluster?.location ?? parseArchiveUrl(options.archive ?? context.io.env.SKYTOOLS_WAL_ARCHIVE);
 }
 
 /** Runs with an archive that exists. */
@@ -72,7 +88,10 @@ export async function withSource<T>(
     APPLICATION_NAME,
   );
   try {
-    const archive = await WalArchive.claim(location, await source.identity());
+    const level = options.level ?? (await clusterOf(context, options))?.level;
+    const archive = await WalArchive.claim(location, await source.identity(), {
+      ...(level === undefined ? {} : { level }),
+    });
     try {
       return await body(archive, source);
     } finally {

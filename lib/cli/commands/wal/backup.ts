@@ -1,9 +1,11 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { ChecksumAlgorithm } from '../../../walmgr/backup/checksum.ts';
 import { type Cli, wholeNumber } from '../../cli.ts';
 import { EXIT } from '../../exit.ts';
 import { formatBytes } from '../../output.ts';
 import {
   type ArchiveOptions,
+  clusterOf,
   type SourceOptions,
   withArchive,
   withArchiveOptions,
@@ -20,7 +22,12 @@ export function registerBackupCommands(cli: Cli, wal: Command): void {
         .command('backup')
         .description('take a base backup over the replication protocol')
         .option('--spread', 'wait for a checkpoint spread over minutes instead of forcing one')
-        .option('--level <n>', 'zstd level', wholeNumber)
+        .addOption(
+          new Option(
+            '--manifest-checksums <algorithm>',
+            'of the files; default: that of the cluster, or CRC32C',
+          ).choices(['CRC32C', 'SHA256']),
+        )
         .option('--wait <seconds>', 'for the WAL the backup needs to reach the archive', wholeNumber, 60),
     ),
     [
@@ -29,18 +36,24 @@ export function registerBackupCommands(cli: Cli, wal: Command): void {
         'stream it to S3',
       ],
     ],
-    async (context, _args, options: SourceOptions & { spread?: boolean; level?: number; wait: number }) =>
+    async (
+      context,
+      _args,
+      options: SourceOptions & { spread?: boolean; manifestChecksums?: ChecksumAlgorithm; wait: number },
+    ) =>
       withSource(context, options, async (archive, source) => {
         const [{ takeBackup }, { writeCatalogue }] = await Promise.all([
           import('../../../walmgr/backup/take.ts'),
           import('../../../walmgr/catalogue.ts'),
         ]);
+        const checksums =
+          options.manifestChecksums ?? (await clusterOf(context, options))?.backup?.manifestChecksums;
         const bar = await progressBar(context, 'backing up');
         const { did, missing } = await takeBackup(archive, source, {
           fast: options.spread !== true,
           waitForWalMs: options.wait * 1000,
           onProgress: bar.update,
-          ...(options.level === undefined ? {} : { level: options.level }),
+          ...(checksums === undefined ? {} : { checksums }),
         }).finally(bar.stop);
         await writeCatalogue(archive);
         if (did.problem !== undefined) context.warn(`not usable: ${did.problem}`);

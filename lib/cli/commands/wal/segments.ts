@@ -3,7 +3,7 @@ import type { Cli } from '../../cli.ts';
 import { wholeNumber } from '../../cli.ts';
 import { EXIT, type ExitCode } from '../../exit.ts';
 import { formatBytes } from '../../output.ts';
-import { type SourceOptions, withSource, withSourceOptions } from './archive.ts';
+import { type SourceOptions, withSource, withSourceOptions, zstdLevel } from './archive.ts';
 
 /** `wal push`, `wal fetch`: what PostgreSQL calls. `wal pull`: what needs nothing on its host. */
 export function registerSegmentCommands(cli: Cli, wal: Command): void {
@@ -14,7 +14,7 @@ export function registerSegmentCommands(cli: Cli, wal: Command): void {
       .argument('<path>', '%p')
       .option('--archive <url>', 's3://BUCKET/PREFIX; default: SKYTOOLS_WAL_ARCHIVE')
       .option('--parallel <n>', 'files sent at once', wholeNumber)
-      .option('--level <n>', 'zstd level', wholeNumber),
+      .option('--level <n>', 'zstd level, 1 to 22 (1)', zstdLevel),
     [['skytools wal push --archive s3://backups/main %p', 'as archive_command in postgresql.conf']],
     async (context, [path], options: { archive?: string; parallel?: number; level?: number }) => {
       const { pushCommand } = await import('../../../walmgr/push/command.ts');
