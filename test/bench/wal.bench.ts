@@ -393,6 +393,7 @@ if (SECTIONS.includes('backup')) {
   );
   const times = {
     ours: [] as number[],
+    oursSha: [] as number[],
     rest: [] as number[],
     base: [] as number[],
     baseSha: [] as number[],
@@ -407,20 +408,23 @@ if (SECTIONS.includes('backup')) {
   let rss = 0;
   await run('sh', ['-c', `${command} stanza-create --no-online`]);
   for (let round = 0; round < ROUNDS; round++) {
-    const begun = performance.now();
-    const { stderr } = await run('bash', [
-      '-c',
-      `/usr/bin/env time -f 'rss %M' ${skytools} wal backup --wait 0 --archive s3://bench/whole${round} --source '${server.url()}' || true`,
-    ]);
-    times.ours.push((performance.now() - begun) / 1000);
-    rss = Math.max(rss, Number(/rss (\d+)/.exec(stderr)?.[1] ?? 0) / 1024);
+    const backup = async (archive: string, options: string) => {
+      const begun = performance.now();
+      const { stderr } = await run('bash', [
+        '-c',
+        `/usr/bin/env time -f 'rss %M' ${skytools} wal backup ${options} --wait 0 --archive s3://bench/${archive} --source '${server.url()}' || true`,
+      ]);
+      rss = Math.max(rss, Number(/rss (\d+)/.exec(stderr)?.[1] ?? 0) / 1024);
+      return (performance.now() - begun) / 1000;
+    };
+    times.ours.push(await backup(`whole${round}`, ''));
     times.rest.push(await timed(`${command} --type=full --no-online --force backup`));
     times.base.push(
       await timed(
         `rm -rf ${at('base')}; /usr/lib/postgresql/15/bin/pg_basebackup -c fast -X none -Ft --compress=client-zstd:level=1 -D ${at('base')} -d '${server.url()}'`,
       ),
     );
-
+    times.oursSha.push(await backup(`sha${round}`, '--manifest-checksums SHA256'));
     times.baseSha.push(
       await timed(
         `rm -rf ${at('base')}; /usr/lib/postgresql/15/bin/pg_basebackup -c fast -X none -Ft --manifest-checksums=SHA256 --compress=client-zstd:level=1 -D ${at('base')} -d '${server.url()}'`,
@@ -451,11 +455,18 @@ if (SECTIONS.includes('backup')) {
     seconds(median(times.rest)),
   );
   report('                 pg_basebackup to disk, client zstd -1', seconds(median(times.base)));
-  report('                 the same with SHA-256 in the manifest, as ours', seconds(median(times.baseSha)));
+  report('                 both with SHA-256 in the manifest: skytools', seconds(median(times.oursSha)));
+  report('                                  pg_basebackup', seconds(median(times.baseSha)));
   report(
-    '                 ratio to pgBackRest, pg_basebackup, with SHA-256 (goal 1.1)',
-    [times.rest, times.base, times.baseSha]
-      .map((theirs) => (median(times.ours) / median(theirs)).toFixed(2))
+    '                 ratio to pgBackRest, pg_basebackup, both with SHA-256 (goal 1.1)',
+    (
+      [
+        [times.ours, times.rest],
+        [times.ours, times.base],
+        [times.oursSha, times.baseSha],
+      ] as const
+    )
+      .map(([ours, theirs]) => (median(ours) / median(theirs)).toFixed(2))
       .join(', '),
   );
   report('                 resident memory (goal 256 MB)', `${rss.toFixed(0)} MB`);
