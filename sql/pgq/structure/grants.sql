@@ -26,7 +26,7 @@ declare
             "current_event_table", "insert_event", "insert_event_at", "insert_event_once", "insert_events", "jsontriga", "logutriga", "sqltriga", "_check_switch"
         ],
         "pgq_admin": [
-            "create_fast_trigger", "drop_fast_trigger", "refresh_fast_triggers", "_fast_classic", "_fast_comparable",
+            "create_fast_trigger", "drop_fast_trigger", "refresh_fast_triggers", "_fast_classic", "_fast_classic_pinned", "_fast_comparable",
             "_fast_ctid", "_fast_data", "_fast_events", "_fast_insert", "_fast_insert_source", "_fast_is_null", "_fast_json_types",
             "_fast_plain", "_fast_queue", "_fast_role", "_fast_rows", "_fast_same", "_fast_shape", "_fast_source", "_fast_value", "_fast_xmin",
             "_trigger_arguments", "_value_same", "_when",

@@ -57,6 +57,22 @@ begin
 end;
 $$;
 
+-- pgq._fast_classic_pinned(the same)
+--
+-- Purpose:    the same for a generated trigger without expressions. A trigger runs with its creator's rights under the
+--             search_path of whoever changes the table, who could put operators of his own there; one with expressions
+--             has its creator's search_path.
+-- Calls:      pgq._fast_classic
+-- Tables:     -
+create or replace function pgq._fast_classic_pinned(
+  i_format text, i_args text[], i_when text, i_op text, i_table_id oid, i_schema text, i_table text, i_trigger text,
+  i_part int4, i_new anyelement, i_old anyelement)
+returns bool language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  return pgq._fast_classic(i_format, i_args, i_when, i_op, i_table_id, i_schema, i_table, i_trigger, i_part, i_new, i_old);
+end;
+$$;
+
 -- pgq._fast_rows(i_op text, i_table_id oid)
 --
 -- Purpose:    the query by which a statement-level trigger walks over its transition tables row by row.
@@ -65,7 +81,7 @@ $$;
 -- Calls:      pgq._table_shape
 -- Tables:     -
 create or replace function pgq._fast_rows(i_op text, i_table_id oid)
-returns text language plpgsql volatile as $$
+returns text language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   cols constant text[] := (pgq._table_shape(i_table_id)).cols;
   new_row text;

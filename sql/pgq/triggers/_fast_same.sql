@@ -44,7 +44,7 @@ $$;
 -- Calls:      -
 -- Tables:     -
 create or replace function pgq._value_same(i_array bool, i_old anyelement, i_new anyelement)
-returns bool language plpgsql stable as $$
+returns bool language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   old_text text;
   new_text text;

@@ -84,8 +84,9 @@ begin
   elsif args.pkey = '' or pg_catalog.cardinality(shape.keys) = 0 and args.pkey is null then
     usable := usable || E'\n    and pg_catalog.texteq(TG_OP, ''INSERT'')';
   end if;
-  classic := pg_catalog.format('pgq._fast_classic(%L, %L, TG_WHEN, TG_OP, TG_RELID, TG_TABLE_SCHEMA::pg_catalog.text,'
-    ' TG_TABLE_NAME::pg_catalog.text, TG_NAME::pg_catalog.text, ', i_format, i_args);
+  classic := pg_catalog.format('pgq.%I(%L, %L, TG_WHEN, TG_OP, TG_RELID, TG_TABLE_SCHEMA::pg_catalog.text,'
+    ' TG_TABLE_NAME::pg_catalog.text, TG_NAME::pg_catalog.text, ',
+    case when args.exprs is null then '_fast_classic_pinned' else '_fast_classic' end, i_format, i_args);
 
   foreach op in array array['INSERT', 'DELETE', 'UPDATE'] loop
     logged := case op when 'DELETE' then old_row else new_row end;

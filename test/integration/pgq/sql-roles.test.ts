@@ -153,6 +153,28 @@ test("the caller's search_path brings nothing of his into functions that run as 
   await as.writer.query('begin isolation level serializable');
   expect(await insert('other')).toEqual([{ id: '1' }]);
   await as.writer.query('commit');
+
+  // a generated trigger runs with the rights of its creator
+  for (const level of ['row', 'statement']) {
+    await db.query(`create table captured_${level} (id int primary key, a text, n oidvector);
+      select pgq.create_fast_trigger('captured_${level}', 'other', 'logutriga', '${level}');
+      grant all on captured_${level} to ${member('writer')}`);
+    const change = `insert into public.captured_${level} values (1, 'ä&b', '1'), (2, 'plain', null);
+      update public.captured_${level} set a = id, n = '1 2'; delete from public.captured_${level}`;
+    await as.writer.query(change);
+    await db.query("update pgq.queue set queue_switch_step2 = 3 where queue_name = 'other'");
+    await as.writer.query(change);
+    await as.writer.query(`begin isolation level repeatable read; ${change}; commit`);
+    await db.query(`alter table captured_${level} add later int`);
+    await as.writer.query(change);
+  }
+  expect(
+    await db.query(`select ev_extra1, count(*)::int from pgq.event_template where ev_extra1 like 'public.captured%'
+      group by 1 order by 1`),
+  ).toEqual([
+    { ev_extra1: 'public.captured_row', count: 24 },
+    { ev_extra1: 'public.captured_statement', count: 24 },
+  ]);
 });
 
 test('an owner who may not create roles installs everything but their grants, and later those', async () => {
