@@ -22,7 +22,7 @@ export interface NodeSettings {
   minIntervalSeconds?: number | undefined;
 }
 
-/** A chunk of 64 MiB takes seconds, so that a copy of any size is at a checkpoint every few seconds. */
+/** Smaller chunks cost round trips, larger ones gain little and lose more with a function that is killed (test/bench/README.md). */
 const CHUNK_BYTES = 64 * 1024 * 1024;
 
 /** Of a node that says nothing. */

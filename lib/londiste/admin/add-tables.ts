@@ -23,7 +23,7 @@ export interface AddTables extends Omit<AddTable, 'table'> {
 /** What became of one table. */
 export interface AddedTable {
   table: string;
-  outcome: 'added' | 'would add' | 'already there' | 'left out';
+  outcome: 'added' | 'would add' | 'would be refused' | 'already there' | 'left out';
   note: string;
   /** What `create: 'full'` could not make as it is at the provider, and why. */
   left: string[];
@@ -61,6 +61,7 @@ export async function addTables(
     [queue],
   );
   const subscribed = local.rows.map(({ name }) => name);
+  const create = !isRoot && options.create !== undefined;
   const done: AddedTable[] = [];
   const note = (table: string, outcome: AddedTable['outcome'], text: string, left: string[] = []) => {
     done.push({ table, outcome, note: text, left });
@@ -119,8 +120,15 @@ export async function addTables(
       }
     }
     if (dryRun) {
+      const refused = handler.holdsRows
+        ? await refusalOf(client, qualified(options.dest ?? table), create)
+        : undefined;
+      if (refused !== undefined) {
+        note(table, 'would be refused', refused);
+        continue;
+      }
       const steps = [
-        ...(options.create && !isRoot ? ['made like the one of its source where it is missing'] : []),
+        ...(create ? ['made like the one of its source where it is missing'] : []),
         isRoot ? 'joins the set' : 'subscribed',
         isRoot || !handler.holdsRows || options.expectSync
           ? 'no copy'
@@ -133,4 +141,16 @@ export async function addTables(
     note(table, 'added', answer.ret_note ?? '', answer.left);
   }
   return done;
+}
+
+/** Why a table cannot be subscribed as it is here. */
+async function refusalOf(client: pg.Client, dest: string, create: boolean): Promise<string | undefined> {
+  const { rows } = await client.query<{ there: boolean; keyed: boolean }>(
+    `select londiste.find_table_oid($1) is not null as there,
+            strpos(londiste.find_column_types($1), 'k') > 0 as keyed`,
+    [dest],
+  );
+  const { there, keyed } = rows[0]!;
+  if (!there) return create ? undefined : `${dest} does not exist here`;
+  return keyed ? undefined : `${dest} has no primary key here`;
 }

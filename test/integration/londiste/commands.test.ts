@@ -271,6 +271,7 @@ describe('skytools londiste', () => {
       refused,
     );
     expect((await run('paris', 'add-table', 'shop', 'heap')).text).toContain('hint: give it one');
+    expect((await run('paris', 'add-table', 'shop', 'heap', '--dry-run')).text).toContain('no primary key');
     expect(await json('paris', 'tables', 'shop')).toEqual([]);
     await run('paris', 'add-table', 'shop', 'item', '--trigger-flags', 'iuJ');
     // There already: --create leaves it as it is, and says so.

@@ -224,7 +224,7 @@ function registerAddTable(cli: Cli, group: Command): void {
       }
       const tell = ({ outcome, note, left }: AddedTable) => {
         for (const what of left) context.warn(`not made as at the provider: ${what}`);
-        if (outcome === 'left out') context.warn(note);
+        if (outcome === 'left out' || outcome === 'would be refused') context.warn(note);
         else if (!context.json) context.note(note);
       };
       const tables = await addTables(
