@@ -80,6 +80,9 @@ async function backup(cluster: Cluster, archive: WalArchive, waitForWalMs = 60_0
 
 const pushTo = (prefix: string) => `${s3.command} wal push --archive ${s3.url(prefix)} %p`;
 
+/** The same for all of them: a made-up one is another each time. */
+const segment = makeSegment(FIRST, { seed: 1 });
+
 test.each([
   ['500', { kind: 'status', status: 500, code: 'InternalError' }],
   ['503', { kind: 'status', status: 503, code: 'SlowDown' }],
@@ -90,7 +93,7 @@ test.each([
   'a store that answers with %s is never taken for the end of the archive',
   async (_what, fault) => {
     const stored = await WalArchive.claim(s3.location('fetch'), MADE_UP, { store: s3.store() });
-    await stored.storeFile(FIRST, makeSegment(FIRST, { seed: 1 }), '/tmp');
+    await stored.storeFile(FIRST, segment, '/tmp');
     const store = s3.store({ retryForMs: 300, idleTimeoutMs: 200 });
     const archive = new WalArchive(store, new ArchiveKeys(s3.location('fetch')), stored.identity);
     s3.emulator.faults.add({ operation: 'GetObject', resource: /fetch\/.*wal\//, fault });
