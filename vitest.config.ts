@@ -20,8 +20,8 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/global-build.ts', 'test/support/global-postgres.ts'],
           // Generous: what waits for a condition ends when it holds, and a loaded machine is no failure.
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
           expect: { poll: { timeout: 50_000 } },
           pool: 'forks',
           maxWorkers: 2,

@@ -40,6 +40,7 @@ const some = (count: number) =>
 
 it('posts a batch as NDJSON, with its queue, consumer and batch named', async () => {
   const stack = await stackOf({ headers: { authorization: 'Bearer x' } });
+  const begun = Date.now();
   await stack.produce(['placed', '{"a":\n 1}', 'é'], [null, null]);
   expect(await stack.consume()).toBe(true);
   const [request] = endpoint.requests;
@@ -48,7 +49,7 @@ it('posts a batch as NDJSON, with its queue, consumer and batch named', async ()
     expect.objectContaining({ id: 1, type: 'placed', data: '{"a":\n 1}', extra1: 'é', retry: 0 }),
     expect.objectContaining({ id: 2, type: null, data: null }),
   ]);
-  expect(new Date(JSON.parse(lines[0]!).time).getTime()).toBeGreaterThan(Date.now() - 60_000);
+  expect(new Date(JSON.parse(lines[0]!).time).getTime()).toBeGreaterThanOrEqual(begun);
   expect(request!.headers).toMatchObject({
     'content-type': 'application/x-ndjson',
     'skytools-queue': 'q',
@@ -77,6 +78,7 @@ it('signs what it sends, with both secrets while one takes the place of the othe
   process.env.HOOK_NEW = `whsec_${Buffer.from('new secret').toString('base64')}`;
   const stack = await stackOf({ secret: ['env:HOOK_OLD', 'env:HOOK_NEW'] });
   await stack.produce(['t', 'ü']);
+  const begun = Math.floor(Date.now() / 1000);
   expect(await stack.consume()).toBe(true);
   const { headers, body } = endpoint.requests[0]!;
   const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`;
@@ -84,7 +86,8 @@ it('signs what it sends, with both secrets while one takes the place of the othe
     (key) => `v1,${createHmac('sha256', key).update(signed).digest('base64')}`,
   );
   expect(headers['webhook-signature']).toBe(expected.join(' '));
-  expect(Math.abs(Number(headers['webhook-timestamp']) - Date.now() / 1000)).toBeLessThan(60);
+  expect(Number(headers['webhook-timestamp'])).toBeGreaterThanOrEqual(begun);
+  expect(Number(headers['webhook-timestamp'])).toBeLessThanOrEqual(Date.now() / 1000);
 });
 
 it('at least once: an answer that was lost brings the same request again, under the same idempotency key', async () => {

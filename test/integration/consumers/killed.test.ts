@@ -70,9 +70,7 @@ async function holdUp({ source }: ConsumerStack, table: string, trigger: 'before
   };
 }
 
-it('http: killed at any request or before it records its position, every event arrives, repeated requests are recognised', {
-  timeout: 240_000,
-}, async () => {
+it('http: killed at any request or before it records its position, every event arrives, repeated requests are recognised', async () => {
   const endpoint = await startRecordingServer();
   onTestFinished(() => endpoint.close());
   const stack = await consumerStack(() => ({ kind: 'http', url: endpoint.url, maximumEvents: 2 }));
@@ -115,9 +113,7 @@ it('http: killed at any request or before it records its position, every event a
   expect(new Set(keys()).size).toBe(3);
 });
 
-it('s3-archive: killed before, during and after the PUT and around the commit, every event is in one object', {
-  timeout: 240_000,
-}, async () => {
+it('s3-archive: killed before, during and after the PUT and around the commit, every event is in one object', async () => {
   const bucket = `killed-${process.pid}`;
   const s3 = new S3Client({ endpoint: services.endpoint, forcePathStyle: true });
   onTestFinished(() => s3.destroy());

@@ -62,9 +62,7 @@ function processesWith(directory: string): string[] {
   });
 }
 
-test('tables join a replicated set while their rows change until ctrl-c, and arrive exactly as they are, and no process is left', {
-  timeout: 240_000,
-}, async () => {
+test('tables join a replicated set while their rows change until ctrl-c, and arrive exactly as they are, and no process is left', async () => {
   const { code, stdout, stderr, left } = await skytoolsLocal(['--rate', '100'], 3_000);
   expect(stderr).toContain('demo.movies: 3201 rows');
   expect(stderr).toContain('demo.movies joined the set');
@@ -74,9 +72,7 @@ test('tables join a replicated set while their rows change until ctrl-c, and arr
   await expect.poll(left).toEqual([]);
 });
 
-test('the same while handlers are killed in every state of a copy, connections cut, messages lost, repeated and delayed', {
-  timeout: 240_000,
-}, async () => {
+test('the same while handlers are killed in every state of a copy, connections cut, messages lost, repeated and delayed', async () => {
   const args = ['--for', '4s', '--rate', '100', '--chaos', '--seed', '11'];
   const { code, stdout, stderr, left } = await skytoolsLocal(args);
   expect(stderr).toMatch(/^chaos .*(killed|lost|repeated|delayed|cut) \d/m);

@@ -111,12 +111,14 @@ describe('skytools smoke', () => {
     expect(await told()).toMatchObject({ code: 0, row: { check: 'dead letters', outcome: 'ok' } });
     expect((await told()).row?.detail).toBe('none is new; there from before: 1 of replay');
 
-    // One of the run itself: it comes once the smoke test has made its queue.
-    const source = await stack.connect(stack.sourceUrl);
-    const made = `select from pgq.queue where queue_name = 'skytools_smoke'`;
-    const later = until('the smoke test at work', async () => (await source.query(made)).rowCount === 1).then(
-      () => dead('consume'),
-    );
+    // One of the run itself, which goes on when it is there.
+    const [holder, source] = [await stack.connect(stack.sourceUrl), await stack.connect(stack.sourceUrl)];
+    await holder.query('begin; lock table pgq.consumer in share mode');
+    const waits = `select from pg_locks where not granted and relation = 'pgq.consumer'::regclass
+                      and database = (select oid from pg_database where datname = current_database())`;
+    const later = until('the smoke test at work', async () => (await source.query(waits)).rowCount! > 0)
+      .then(() => dead('consume'))
+      .finally(() => holder.query('commit'));
     expect(await told()).toMatchObject({
       code: 3,
       row: { outcome: 'failed', code: 'SMOKE_DEAD_LETTERS', detail: expect.stringContaining('1 of consume') },

@@ -68,7 +68,7 @@ function functionsAt(paris: TestDatabase, berlin: TestDatabase): { stop: () => P
   return { stop };
 }
 
-test('the guide to replication runs as it is written, while rows change', { timeout: 120_000 }, async () => {
+test('the guide to replication runs as it is written, while rows change', async () => {
   const [paris, berlin] = [await testDatabase({ from: 'empty' }), await testDatabase({ from: 'empty' })];
   const directory = mkdtempSync(path.join(tmpdir(), 'skytools-guide-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));

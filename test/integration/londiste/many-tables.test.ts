@@ -74,9 +74,7 @@ function keepConnections({ scope }: Cascade): void {
 }
 
 describe('a set of many tables', () => {
-  it('twenty tables added at once are copied, each by its own messages and those of its node', {
-    timeout: 180_000,
-  }, async () => {
+  it('twenty tables added at once are copied, each by its own messages and those of its node', async () => {
     await createTables(set, set.nodes, 1, 20);
     await add(set, set.root, []);
     const added = await add(set, set.leaf, []);

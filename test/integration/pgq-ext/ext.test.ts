@@ -208,7 +208,6 @@ describe('consumers with their effect in another database', () => {
 
   it.runIf(process.env.SKYTOOLS_TEST_LONG)(
     'are taken over from a worker that went silent in the middle of its COPY',
-    { timeout: 240_000 },
     async () => {
       const { sourceDb, targetDb, source, target } = await twoDatabases();
       await createQueue(target, 'far');

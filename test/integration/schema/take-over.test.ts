@@ -23,7 +23,7 @@ const FUNCTIONS = `
 select p.oid::regprocedure::text as name, p.oid, pg_get_functiondef(p.oid) as definition
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname ~ '^(pgq|londiste)' and p.prokind = 'f' order by 1`;
 
-describe.skipIf(missing.length > 0)('taking over the C extension', { timeout: 180_000 }, () => {
+describe.skipIf(missing.length > 0)('taking over the C extension', () => {
   let classic: ClassicPgq;
 
   beforeAll(async () => {

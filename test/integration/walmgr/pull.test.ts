@@ -346,4 +346,5 @@ longTest(
       await other.stop();
     }
   },
+  300_000,
 );

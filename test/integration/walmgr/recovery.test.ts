@@ -125,4 +125,4 @@ test('a cluster that was restored once is restored again, to a target of another
   await until('the end of the archive', async () => (await checksum(standby, 'account')) === '0 0');
   expect(await standby.query('select pg_is_in_recovery() as yes')).toEqual([{ yes: true }]);
   await standby.stop();
-}, 180_000);
+});

@@ -3,10 +3,6 @@
 import { appendFileSync } from 'node:fs';
 
 let invocations = 0;
-let ticks = 0;
-setInterval(() => {
-  ticks += 1;
-}, 10).unref();
 
 function record(entry) {
   if (process.env.RECORD)
@@ -41,7 +37,7 @@ async function obey(order, context) {
       return { ...context, remaining: context.getRemainingTimeInMillis() };
     case 'process':
       invocations += 1;
-      return { pid: process.pid, invocations, ticks };
+      return { pid: process.pid, invocations };
     case 'say':
       console.log(order.text);
       console.error(`${order.text}!`);
