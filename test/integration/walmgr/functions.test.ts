@@ -11,7 +11,8 @@ import type { LogLine } from '../../../lib/local/runner/sandbox.ts';
 import { parseConfig } from '../../../lib/platform/config-file.ts';
 import { WalArchive } from '../../../lib/walmgr/archive/archive.ts';
 import { sha256 } from '../../../lib/walmgr/archive/codec.ts';
-import { listBackups, missingWal } from '../../../lib/walmgr/backup/record.ts';
+import { parseManifest } from '../../../lib/walmgr/backup/manifest.ts';
+import { listBackups, MANIFEST_FILE, missingWal } from '../../../lib/walmgr/backup/record.ts';
 import { takeBackup } from '../../../lib/walmgr/backup/take.ts';
 import { checkArchive } from '../../../lib/walmgr/verify.ts';
 import { startArchive, type TestArchive } from '../../support/archive.ts';
@@ -67,8 +68,9 @@ beforeAll(async () => {
         archive: s3.url('pulled'),
         source: pulled.server.url(),
         database: 'state',
+        level: 3,
         pull: { slot: 'functions', follow: true },
-        backup: { keep: 1, keepDays: 0 },
+        backup: { keep: 1, keepDays: 0, manifestChecksums: 'SHA256' },
       },
       uploaded: {
         archive: s3.url('uploaded'),
@@ -138,6 +140,10 @@ test('the schedule wakes pull and backup, pull calls for its own next run, and t
     await pulled.query('insert into t select md5(g::text) from generate_series(1, 500) g');
     return pulls() >= begun + 2;
   });
+  const archive = await open('pulled');
+  const [taken] = await listBackups(archive);
+  const manifest = await archive.store.get(archive.keys.backup(taken!.name) + MANIFEST_FILE, 1 << 20);
+  expect(parseManifest(manifest!.body).algorithm).toBe('SHA256');
   // A second backup, and the first one goes.
   const backups = async () => (await listBackups(await open('pulled'))).map(({ name }) => name);
   const [first] = await backups();
