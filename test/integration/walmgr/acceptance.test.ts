@@ -182,6 +182,7 @@ longTest('a standby promoted while it is pulled is followed to its new timeline 
   const pulling = pull(standby, archive, Deadline.whenAborted(stop.signal), true);
   await primary.query('insert into t select md5(g::text) from generate_series(1, 30000) g');
   await until('the standby', async () => (await checksum(standby, 't')) === (await checksum(primary, 't')));
+  await until('the old timeline', async () => (await checkArchive(archive)).timelines.includes(1));
   await standby.query('select pg_promote()');
   await standby.query('insert into t select md5(g::text) from generate_series(1, 30000) g');
   await standby.query('select pg_switch_wal()');
