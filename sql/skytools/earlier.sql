@@ -20,5 +20,13 @@ begin
         drop table londiste.copy_chunk, londiste.copy_job;
     end if;
     alter table if exists londiste.copy_job add column if not exists until_snapshot txid_snapshot;
+
+    -- Which tick brought a queue's first event was not kept: one before all there are.
+    if exists (select from pg_catalog.pg_class c
+                where c.oid = pg_catalog.to_regclass('pgq._first_event_tick')
+                  and not exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attname = 'tick_id')) then
+        alter table pgq._first_event_tick add column tick_id bigint not null default 0;
+        alter table pgq._first_event_tick alter column tick_id drop default;
+    end if;
 end;
 $$;

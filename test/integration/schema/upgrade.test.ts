@@ -28,6 +28,9 @@ const EARLIER = {
   'tables of the original before 3.8': `
     alter table londiste.table_info drop dest_table;
     alter table londiste.applied_execute drop execute_attrs`,
+  'first events without their tick': `
+    alter table pgq._first_event_tick drop tick_id;
+    insert into pgq._first_event_tick select queue_id from pgq.queue`,
   'queues before circuits, slots and delayed events': `
     drop table pgq.consumer_circuit, pgq.key_slot, pgq.delayed_event, pgq.event_key;
     create function pgq._insert_ticks(integer[]) returns void language sql as ''`,
