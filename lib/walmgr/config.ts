@@ -38,7 +38,7 @@ const cluster = v.strictObject({
       /** Every moment of so many days can be gone back to. */
       keepDays: v.optional(count(0, 3650), 7),
       /** Of the files, as PostgreSQL names them. */
-      manifestChecksums: v.optional(v.picklist(['CRC32C', 'SHA256'])),
+      manifestChecksums: v.optional(v.picklist(['SHA256', 'CRC32C'])),
     }),
   ),
 });

@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { Crc32c } from './crc32c.ts';
 
-/** Algorithms of a manifest, as PostgreSQL names them; the first is its default. */
-export const CHECKSUM_ALGORITHMS = ['CRC32C', 'SHA256'] as const;
+/** Algorithms of a manifest, as PostgreSQL names them; the first is ours unless told otherwise. */
+export const CHECKSUM_ALGORITHMS = ['SHA256', 'CRC32C'] as const;
 export type ChecksumAlgorithm = (typeof CHECKSUM_ALGORITHMS)[number];
 
 /** Computes the checksum of one file after another. */

@@ -1,5 +1,5 @@
 /**
- * CRC-32C (Castagnoli), the checksum of files that PostgreSQL's manifests hold unless told otherwise: 1 GB in 0.06 s, where
+ * CRC-32C (Castagnoli), the checksum of files that pg_basebackup asks for unless told otherwise: 1 GB in 0.06 s, where
  * tables alone take 0.5 s, and SHA-256 in hardware as long (AMD EPYC, 2026-11-26).
  *
  * A message is a polynomial over GF(2), and its CRC the remainder modulo P. P divides x^5321 + x^3574 + x^2491 + 1, and

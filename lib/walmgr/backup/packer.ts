@@ -15,8 +15,8 @@ export interface PackerOptions {
 }
 
 /**
- * Checks the files in blocks and compresses the blocks. A checksum in CRC-32C takes a tenth of the time of compression, so
- * only that goes to other threads: a thread of ours would cost more than it spares.
+ * Checks the files in blocks and compresses the blocks. Only the compression goes to other threads: one for the checksums as well
+ * would cost a second heap and messages, on two cores more than it spares.
  */
 export class BlockPacker {
   readonly blocks: BlockPool;

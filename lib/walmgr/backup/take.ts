@@ -19,7 +19,7 @@ export interface BackupOptions {
   deadline?: Deadline;
   /** Begin with an immediate checkpoint instead of waiting for one spread over minutes. */
   fast?: boolean;
-  /** Of the files, in the manifest. CRC-32C finds what accident has changed; SHA-256 costs either side 0.5 s for each GB. */
+  /** Of the files, in the manifest. SHA-256 costs either side 0.5 s for each GB; CRC-32C finds what accident has changed. */
   checksums?: ChecksumAlgorithm;
   /** How long to wait for the WAL the backup needs to reach the archive, in milliseconds; 0: do not. */
   waitForWalMs?: number;

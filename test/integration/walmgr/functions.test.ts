@@ -70,7 +70,7 @@ beforeAll(async () => {
         database: 'state',
         level: 3,
         pull: { slot: 'functions', follow: true },
-        backup: { keep: 1, keepDays: 0, manifestChecksums: 'SHA256' },
+        backup: { keep: 1, keepDays: 0, manifestChecksums: 'CRC32C' },
       },
       uploaded: {
         archive: s3.url('uploaded'),
@@ -143,7 +143,7 @@ test('the schedule wakes pull and backup, pull calls for its own next run, and t
   const archive = await open('pulled');
   const [taken] = await listBackups(archive);
   const manifest = await archive.store.get(archive.keys.backup(taken!.name) + MANIFEST_FILE, 1 << 20);
-  expect(parseManifest(manifest!.body).algorithm).toBe('SHA256');
+  expect(parseManifest(manifest!.body).algorithm).toBe('CRC32C');
   // A second backup, and the first one goes.
   const backups = async () => (await listBackups(await open('pulled'))).map(({ name }) => name);
   const [first] = await backups();

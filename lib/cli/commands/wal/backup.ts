@@ -25,8 +25,8 @@ export function registerBackupCommands(cli: Cli, wal: Command): void {
         .addOption(
           new Option(
             '--manifest-checksums <algorithm>',
-            'of the files; default: that of the cluster, or CRC32C',
-          ).choices(['CRC32C', 'SHA256']),
+            'of the files; default: that of the cluster, or SHA256',
+          ).choices(['SHA256', 'CRC32C']),
         )
         .option('--wait <seconds>', 'for the WAL the backup needs to reach the archive', wholeNumber, 60),
     ),
