@@ -109,7 +109,9 @@ beforeEach(async () => {
   set = await cascade();
   writeFileSync(path.join(directory, 'config.json'), JSON.stringify(set.scope.config));
   // Ticks where there are events, and where one is asked for.
-  await set.root.query(`update pgq.queue set queue_ticker_idle_period = '1 hour'`);
+  await set.root.query(
+    `update pgq.queue set queue_ticker_max_count = 1, queue_ticker_max_lag = '1 hour', queue_ticker_idle_period = '1 hour'`,
+  );
   await set.root.query('create table public.item (id int primary key, name text)');
   for (const kind of KINDS) await take(kind);
 });
